@@ -1,0 +1,107 @@
+"""Calls operations of an API: the only code that sends HTTP requests to one.
+
+Owns building, authenticating and sending a request, and reading the reply within its bounds. What a failure means is
+`policy`'s; whether to call again is the job's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import orjson
+
+from reactor.apis.openapi import OpenApi, Operation, build_request
+from reactor.apis.policy import REFUSED_KEY_PAUSE, Reply, failure, lost
+from reactor.apis.provider import Provider
+from reactor.apis.transport import AiohttpTransport
+from reactor.errors import ConfigError, GateClosed, PermanentError, TemporaryError
+from reactor.secrets import Secret
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to reach the API at all."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """One API, ready to be called: its document, its provider file, its server and its key."""
+
+    name: str
+    openapi: OpenApi
+    webhooks: OpenApi | None
+    provider: Provider
+    server: str
+    key: Secret | None = None
+
+    def timeout(self, operation: Operation) -> float:
+        """Seconds a call of this operation may take."""
+        return self.provider.timeouts.get(operation.id, self.provider.timeout)
+
+
+class ApiClient:
+    """Sends calls to any API over one pool of connections. Close it when the process ends."""
+
+    def __init__(self, *, connections: int = 200) -> None:
+        self._http = httpx2.AsyncClient(
+            transport=AiohttpTransport(connections=connections),
+            follow_redirects=False,
+            headers={"User-Agent": "sandbox-reactor", "Accept": "application/json", "Accept-Encoding": "identity"},
+        )
+
+    async def call(
+        self, api: Api, operation: str, parameters: Mapping[str, Any], body: Any = None, *, absent_ok: bool = False
+    ) -> Reply:
+        """Perform one operation and return its 2xx reply, or with `absent_ok` its 404.
+
+        Raises CallError: TemporaryError, GateClosed, PermanentError, or UnknownOutcome where the call may have acted
+        and is not safe to repeat.
+        """
+        described = api.openapi.operation(operation)
+        reply = await self._send(api, described, parameters, body)
+        if not reply.ok and not (absent_ok and reply.status == 404):
+            raise failure(reply, described, api.provider, now=datetime.now(UTC))
+        return reply
+
+    async def _send(self, api: Api, operation: Operation, parameters: Mapping[str, Any], body: Any) -> Reply:
+        request = build_request(operation, parameters, body, api.server)
+        headers = {**request.headers, **_authorization(api)}
+        timeout = httpx2.Timeout(api.timeout(operation), connect=CONNECT_TIMEOUT)
+        try:
+            response = await self._http.request(
+                request.method, request.url, headers=headers, content=request.content, timeout=timeout
+            )
+        except httpx2.ConnectError as error:
+            raise TemporaryError(f"{operation.id}: {api.name} can't be reached: {error}") from error
+        except httpx2.TransportError as error:
+            raise lost(f"{operation.id}: the reply was lost: {error}", operation, api.provider) from error
+        return _reply(response, operation)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+
+def _authorization(api: Api) -> dict[str, str]:
+    """The key is read for each call, so that a new one counts at once; without it nobody can call this API."""
+    if api.key is None:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {api.key.read()}"}
+    except ConfigError as error:
+        raise GateClosed(f"{api.name} can't be called: {error}", REFUSED_KEY_PAUSE) from error
+
+
+def _reply(response: httpx2.Response, operation: Operation) -> Reply:
+    headers = dict(response.headers.items())
+    if not response.content:
+        return Reply(response.status_code, headers, None)
+    try:
+        return Reply(response.status_code, headers, orjson.loads(response.content))
+    except orjson.JSONDecodeError:
+        if response.is_success:
+            kind = headers.get("content-type", "no content type")
+            raise PermanentError(
+                f"{operation.id} answered {response.status_code} with {kind}, not JSON: is the server's URL right (…/api)?"
+            ) from None
+        return Reply(response.status_code, headers, response.text[:500])

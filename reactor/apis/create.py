@@ -1,0 +1,150 @@
+"""Find-or-create: makes a resource once, whatever is lost on the way.
+
+Owns the order of looking, locking and asking, and the proof that what is found is ours: by our label where the API takes
+labels, else because we held the lock on its name, had seen it absent, and it was made after that. The row that asks is
+behind the `Claim`; this module knows no store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from reactor.apis.client import Api, ApiClient
+from reactor.apis.policy import Reply
+from reactor.apis.provider import Create, Resource, look, put
+from reactor.errors import CallError, PermanentError, TemporaryError, UnknownOutcome
+from reactor.failpoints import failpoint
+
+
+class Claim(Protocol):
+    """What find-or-create needs of the job it works for."""
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """The label that marks a resource as made by this job."""
+
+    async def lock(self, name: str) -> datetime | None:
+        """Be the only one who creates `name`; returns when it was seen absent while the lock lasted. Raises CallError."""
+
+    async def note_absent(self, at: datetime) -> None:
+        """Remember, before anything is asked for, that nothing of this name was there. Raises CallError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The resource, and how it came to be: `created` now, `adopted` from an earlier attempt, `used` though not ours."""
+
+    how: str
+    resource: Any
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One create that is to happen once."""
+
+    client: ApiClient
+    api: Api
+    operation: str
+    parameters: Mapping[str, Any]
+    body: Mapping[str, Any]
+    if_exists: str
+
+    @property
+    def create(self) -> Create:
+        """What the provider file says of the operation."""
+        return self.api.provider.creates[self.operation]
+
+    @property
+    def resource(self) -> Resource:
+        """What the provider file says of the kind of resource."""
+        return self.api.provider.resources[self.create.resource]
+
+    @property
+    def name(self) -> str:
+        """The name in the request."""
+        return str(look(self.create.name, self.body))
+
+    async def run(self, claim: Claim) -> Created:
+        """Find or create. Raises CallError."""
+        absent_at = await claim.lock(f"create:{self.api.name}:{self.create.resource}:{self.name}")
+        found, looked_at = await self._find()
+        if found is not None:
+            return self._judge(found, claim, absent_at)
+        if absent_at is None:
+            absent_at = looked_at
+            await claim.note_absent(absent_at)
+        failpoint("worker.after_look")
+        try:
+            reply = await self.client.call(self.api, self.operation, self.parameters, self._labelled(claim))
+        except CallError as error:
+            return await self._after(error, claim, absent_at)
+        failpoint("worker.after_call")
+        return self._sound(Created("created", reply.data))
+
+    async def _after(self, error: CallError, claim: Claim, absent_at: datetime) -> Created:
+        """No 2xx came: unless the API refused the request as such, look whether it acted all the same."""
+        taken = any(answer.recognises(error.status, str(error)) for answer in self.create.exists)
+        if isinstance(error, PermanentError) and not taken:
+            raise error
+        if isinstance(error, TemporaryError | UnknownOutcome) or taken:
+            found, _ = await self._find()
+            if found is not None:
+                return self._judge(found, claim, absent_at)
+        if isinstance(error, UnknownOutcome) or taken:
+            # The next attempt looks again: nothing is created twice under a name that is unique.
+            raise TemporaryError(f"{error}; no {self.create.resource} {self.name!r} is there yet", status=error.status)
+        raise error
+
+    async def _find(self) -> tuple[Any, datetime]:
+        """Look for the resource by name; also when the API answered, by its own clock."""
+        [(operation, paths)] = self.resource.find.items()
+        parameters = {parameter: look(path, {"name": self.name}) for parameter, path in paths.items()}
+        reply = await self.client.call(self.api, operation, parameters, absent_ok=True)
+        return (None if reply.status == 404 else reply.data), _date(reply)
+
+    def _labelled(self, claim: Claim) -> Mapping[str, Any]:
+        if self.create.labels is None:
+            return self.body
+        key, value = claim.label
+        return put(self.create.labels, self.body, {**(look(self.create.labels, self.body) or {}), key: value})
+
+    def _judge(self, found: Any, claim: Claim, absent_at: datetime | None) -> Created:
+        """Adopt what is ours; of what is not, do as the rule says."""
+        if self._ours(found, claim, absent_at):
+            return self._sound(Created("adopted", found))
+        if self.if_exists == "use":
+            return Created("used", found)
+        raise PermanentError(
+            f"a {self.create.resource} named {self.name!r} exists and was not made by this job "
+            f"(id {look(self.resource.id, found)}); choose another name, or say `if_exists: use`"
+        )
+
+    def _ours(self, found: Any, claim: Claim, absent_at: datetime | None) -> bool:
+        if self.create.labels is not None and self.resource.labels is not None:
+            key, value = claim.label
+            return bool((look(self.resource.labels, found) or {}).get(key) == value)
+        made = _parse(look(self.resource.created, found)) if self.resource.created else None
+        return absent_at is not None and made is not None and made >= absent_at.replace(microsecond=0)
+
+    def _sound(self, created: Created) -> Created:
+        """Refuse a resource that came to be in a failed state: making another would not help."""
+        state = look(self.resource.state, created.resource)
+        if state in self.resource.failed:
+            why = look(self.resource.error, created.resource) if self.resource.error else None
+            raise PermanentError(
+                f"the {self.create.resource} {self.name!r} is {state}: {why or 'the API does not say why'}"
+            )
+        return created
+
+
+def _date(reply: Reply) -> datetime:
+    return parsedate_to_datetime(reply.headers["date"]) if "date" in reply.headers else datetime.now(UTC)
+
+
+def _parse(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,331 @@
+"""Turns a vendor's OpenAPI document into the compact one that is kept beside the configuration.
+
+Owns what is kept (the facts needed to call and to check) and what is dropped (prose and examples). Whatever OpenAPI 3.0
+says in its own dialect is rewritten as JSON Schema 2020-12, so that nobody else has to know two dialects. Reads files,
+writes none, fetches nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from reactor.errors import ReactorError
+
+MAX_BYTES = 8 * 1024 * 1024
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+Json = dict[str, Any]
+
+_SCHEMAS = "#/components/schemas/"
+_PROSE = ("title", "description", "summary", "example", "examples", "externalDocs", "xml", "discriminator", "$comment")
+
+# How the parts of a schema that are schemas themselves are held; everything else is data.
+_ONE = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else")
+_ONE_UNEVALUATED = ("unevaluatedItems", "unevaluatedProperties")
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
+
+
+class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a base chosen at run time
+    """YAML 1.2 core: an enum of country codes keeps its `NO`, a version `2024-01-01` stays a text."""
+
+    yaml_implicit_resolvers: Mapping[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?$"), list("-+0123456789")
+)
+
+
+def load_document(source: Path) -> Json:
+    """Read an OpenAPI document, JSON or YAML, that an operator chose to trust (aliases are allowed, and expanded).
+
+    Raises ReactorError if the file can't be read, is larger than MAX_BYTES, or holds no mapping.
+    """
+    try:
+        content = source.read_bytes()
+        if len(content) > MAX_BYTES:
+            raise ReactorError(f"{source}: found {len(content)} bytes, expected at most {MAX_BYTES}")
+        document: object = orjson.loads(content) if source.suffix == ".json" else yaml.load(content, _Yaml)  # noqa: S506
+    except (OSError, UnicodeDecodeError, orjson.JSONDecodeError, yaml.YAMLError) as error:
+        raise ReactorError(f"{source}: can't be read: {error}") from error
+    if not isinstance(document, dict):
+        raise ReactorError(f"{source}: found no mapping, expected an OpenAPI document")
+    return document
+
+
+def compact(document: Mapping[str, Any]) -> Json:
+    """The facts of an OpenAPI 3.0 or 3.1 document, as OpenAPI 3.1.
+
+    Kept: title and version, operations, parameters, the schemas of bodies and answers and whatever they refer to,
+    security, webhooks, deprecations. Operations without a name get one from their method and path.
+    Raises ReactorError for other versions, and for references that lead out of the document or nowhere.
+    """
+    _require_openapi_3(document)
+    importer = _Importer(document)
+    info = document.get("info", {})
+    facts: Json = {
+        "openapi": "3.1.0",
+        "info": {"title": str(info.get("title", "")), "version": str(info.get("version", "")).partition(" ")[0]},
+        "security": document.get("security"),
+        "paths": importer.items("paths", named=True),
+        "webhooks": importer.items("webhooks", named=False),
+    }
+    components = {
+        "schemas": importer.reachable_schemas(facts),
+        "securitySchemes": importer.security_schemes(),
+    }
+    return _without_empty({**facts, "components": _without_empty(components)}, keep=("paths",))
+
+
+def rendered(document: Mapping[str, Any]) -> str:
+    """A compact document as it is kept in a file: one fact a line, sorted, so that a new version is a readable diff."""
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What a new compact document adds, removes and changes: operations, parameters, bodies, answers, fields, enums."""
+    before, after = dict(_facts(old)), dict(_facts(new))
+    lines = [f"added: {fact}" for fact in after.keys() - before.keys()]
+    lines += [f"removed: {fact}" for fact in before.keys() - after.keys()]
+    kept = before.keys() & after.keys()
+    lines += [f"changed: {fact}: {before[fact]} -> {after[fact]}" for fact in kept if before[fact] != after[fact]]
+    return sorted(lines)
+
+
+def _require_openapi_3(document: Mapping[str, Any]) -> None:
+    if "swagger" in document:
+        raise ReactorError(
+            f"found Swagger {document['swagger']}, expected OpenAPI 3.0 or 3.1: "
+            "convert it with an OpenAPI converter, or import the vendor's OpenAPI 3 document"
+        )
+    version = str(document.get("openapi", "no version"))
+    if not version.startswith(("3.0", "3.1")):
+        raise ReactorError(f"found {version}, expected an OpenAPI 3.0 or 3.1 document")
+
+
+class _Importer:
+    """One document on its way to its facts."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.schema = _schema_3_0 if str(document["openapi"]).startswith("3.0") else _schema
+
+    def items(self, section: str, *, named: bool) -> Json:
+        """The path items of `paths` or `webhooks`; the operations of the first need unique names."""
+        names: dict[str, str] = {}
+        items: Json = {}
+        for path, item in self.document.get(section, {}).items():
+            resolved = self._resolved(item)
+            operations = {method: resolved[method] for method in METHODS if method in resolved}
+            items[path] = {m: self._operation(o, resolved.get("parameters", ())) for m, o in operations.items()}
+            for method, operation in items[path].items() if named else ():
+                name = operation.setdefault("operationId", _name(method, path))
+                if name in names:
+                    place = f"{method.upper()} {path}"
+                    raise ReactorError(f"found the operationId {name} at {names[name]} and {place}, expected it once")
+                names[name] = f"{method.upper()} {path}"
+        return items
+
+    def reachable_schemas(self, facts: Json) -> Json:
+        """The schemas that `facts` refer to, directly or through each other."""
+        declared = self.document.get("components", {}).get("schemas", {})
+        reached: Json = {}
+        waiting = _references(facts)
+        while waiting:
+            name = waiting.pop()
+            if name not in declared:
+                raise ReactorError(f"found a reference to the schema {name}, expected it in components/schemas")
+            if name not in reached:
+                reached[name] = self.schema(declared[name])
+                waiting |= _references(reached[name])
+        return reached
+
+    def security_schemes(self) -> Json:
+        schemes = self.document.get("components", {}).get("securitySchemes", {})
+        return {name: _facts_of(self._resolved(scheme)) for name, scheme in schemes.items()}
+
+    def _operation(self, operation: Json, shared: Iterable[Json]) -> Json:
+        parameters = {}
+        for parameter in map(self._resolved, (*shared, *operation.get("parameters", ()))):
+            parameters[parameter["in"], parameter["name"]] = self._parameter(parameter)
+        return _without_empty(
+            {
+                "operationId": operation.get("operationId"),
+                "deprecated": operation.get("deprecated"),
+                "security": operation.get("security"),
+                "parameters": list(parameters.values()),
+                "requestBody": self._body(operation["requestBody"]) if "requestBody" in operation else None,
+                "responses": {str(s): self._body(response) for s, response in operation.get("responses", {}).items()},
+            },
+            keep=("security", "responses"),
+        )
+
+    def _parameter(self, parameter: Json) -> Json:
+        kept = {key: parameter.get(key) for key in ("name", "in", "required", "deprecated", "style", "explode")}
+        schema = self.schema(parameter["schema"]) if "schema" in parameter else None
+        return _without_empty({**kept, "schema": schema, "content": self._content(parameter)}, keep=("explode",))
+
+    def _body(self, body: Json) -> Json:
+        """A request body or a response: what it holds, by content type."""
+        body = self._resolved(body)
+        return _without_empty({"required": body.get("required"), "content": self._content(body)})
+
+    def _content(self, holder: Json) -> Json:
+        return {
+            kind: {"schema": self.schema(media["schema"])} if "schema" in media else {}
+            for kind, media in holder.get("content", {}).items()
+        }
+
+    def _resolved(self, value: Any) -> Any:
+        """The thing itself where the document may give a reference instead (a parameter, an answer, a path item)."""
+        for _ in range(10):
+            if not isinstance(value, dict) or "$ref" not in value:
+                return value
+            reference, value = value["$ref"], self._at(value["$ref"])
+        raise ReactorError(f"found the reference {reference} going in circles, expected it to lead to a value")
+
+    def _at(self, reference: str) -> Any:
+        value: Any = self.document
+        for step in _local(reference).removeprefix("#/").split("/"):
+            key = step.replace("~1", "/").replace("~0", "~")
+            if not isinstance(value, dict) or key not in value:
+                raise ReactorError(f"found the reference {reference}, expected it to be in the document")
+            value = value[key]
+        return value
+
+
+# --- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def _schema(schema: Any) -> Any:
+    """A JSON Schema without prose; `nullable` is understood here too, for many 3.1 documents still say it."""
+    return _mapped(schema, _schema)
+
+
+def _schema_3_0(schema: Any) -> Any:
+    """A schema of OpenAPI 3.0 as JSON Schema. Beside a $ref nothing counts there, but `nullable` is meant."""
+    if isinstance(schema, dict) and "$ref" in schema:
+        schema = {key: value for key, value in schema.items() if key in ("$ref", "nullable")}
+    return _mapped(schema, _schema_3_0)
+
+
+def _mapped(schema: Any, inner: Callable[[Any], Any]) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    plain: Json = {}
+    for key, value in _facts_of(schema).items():
+        if key in (*_ONE, *_ONE_UNEVALUATED):
+            plain[key] = inner(value)
+        elif key in _LISTS:
+            plain[key] = [inner(member) for member in value]
+        elif key in _MAPS:
+            plain[key] = {str(name): inner(member) for name, member in value.items()}
+        else:
+            plain[key] = value
+    return _with_null(_with_exclusive_bounds(plain))
+
+
+def _with_exclusive_bounds(schema: Json) -> Json:
+    """`minimum: 0, exclusiveMinimum: true` of OpenAPI 3.0 is `exclusiveMinimum: 0`."""
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        flag = schema.get(exclusive)
+        if isinstance(flag, bool):
+            del schema[exclusive]
+            if flag and bound in schema:
+                schema[exclusive] = schema.pop(bound)
+    return schema
+
+
+def _with_null(schema: Json) -> Json:
+    """`nullable: true` of OpenAPI 3.0 is one more type, or one more alternative to a reference or composition."""
+    if not schema.pop("nullable", False):
+        return schema
+    if any(key in schema for key in ("$ref", *_LISTS)):
+        return {"anyOf": [schema, {"type": "null"}]}
+    if isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    if None not in schema.get("enum", [None]):
+        schema["enum"] = [*schema["enum"], None]
+    return schema
+
+
+def _references(value: Any) -> set[str]:
+    """The names of the component schemas that a value refers to."""
+    if isinstance(value, list):
+        return {name for member in value for name in _references(member)}
+    if not isinstance(value, dict):
+        return set()
+    names = {name for member in value.values() for name in _references(member)}
+    if isinstance(reference := value.get("$ref"), str):
+        if not _local(reference).startswith(_SCHEMAS):
+            raise ReactorError(f"found the reference {reference}, expected one to {_SCHEMAS}…")
+        names.add(reference.removeprefix(_SCHEMAS).split("/")[0])
+    return names
+
+
+def _local(reference: str) -> str:
+    if not reference.startswith("#/"):
+        raise ReactorError(f"found the reference {reference} to another document, expected one: bundle them first")
+    return reference
+
+
+# --- words and order --------------------------------------------------------------------------------------------------
+
+
+def _facts_of(value: Mapping[str, Any]) -> Json:
+    return {key: inner for key, inner in value.items() if key not in _PROSE and not str(key).startswith("x-")}
+
+
+def _without_empty(value: Json, keep: Iterable[str] = ()) -> Json:
+    """Without what says nothing: None, False, {} and []; `keep` are keys for which these do say something."""
+    return {key: inner for key, inner in value.items() if inner or (key in keep and inner is not None)}
+
+
+def _name(method: str, path: str) -> str:
+    """GET /volumes/{id}/files is getVolumesIdFiles."""
+    return method + "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", path))
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every fact of a compact document that a caller may depend on, as a name and a text to compare."""
+    for path, item in document.get("paths", {}).items():
+        for method, operation in item.items():
+            yield from _operation_facts(f"{method.upper()} {path}", operation)
+    for event, item in document.get("webhooks", {}).items():
+        yield f"webhook {event}", _line(item)
+    for name, schema in document.get("components", {}).get("schemas", {}).items():
+        yield from _schema_facts(f"schema {name}", schema)
+
+
+def _operation_facts(place: str, operation: Json) -> Iterator[tuple[str, str]]:
+    label = f"operation {operation['operationId']}"
+    yield label, place + (" (deprecated)" if operation.get("deprecated") else "")
+    yield f"{label}, security", _line(operation.get("security"))
+    for parameter in operation.get("parameters", ()):
+        yield f"{label}, {parameter['in']} parameter {parameter['name']}", _line(parameter)
+    if "requestBody" in operation:
+        yield f"{label}, request body", _line(operation["requestBody"])
+    for status, response in operation.get("responses", {}).items():
+        yield f"{label}, answer {status}", _line(response)
+
+
+def _schema_facts(label: str, schema: Json) -> Iterator[tuple[str, str]]:
+    required = schema.get("required", ())
+    yield label, _line({key: schema[key] for key in schema if key not in ("properties", "required", "enum")})
+    for value in schema.get("enum", ()):
+        yield f"{label}, value {_line(value)}", ""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{label}, field {name}", _line(field) + (" (required)" if name in required else "")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,164 @@
+"""The web process: the endpoint that receives webhooks, and what probes and Prometheus ask.
+
+Owns HTTP: limits, statuses and answers. In a webhook request nothing happens but verify and record.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from reactor.errors import DeliveryRejected, StoreError, StoreUnavailable
+from reactor.failpoints import failpoint
+from reactor.metrics import DELIVERIES, render_metrics, render_process_metrics
+from reactor.queue import JobQueue
+from reactor.settings import Settings
+from reactor.store.store import Store
+from reactor.webhook import Source, receive
+
+RETRY_AFTER = "5"
+"""Seconds we ask a sender to wait when Redis is unable; Svix's own second attempt comes after five."""
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+log = structlog.get_logger("reactor.web")
+
+
+@dataclass(frozen=True)
+class Web:
+    """The parts a request may use."""
+
+    settings: Settings
+    store: Store
+    queue: JobQueue
+    sources: Mapping[str, Source]
+    revision: str
+
+    async def webhook(self, request: Request) -> Response:
+        """Receive one delivery: 204 once it is in the log, 4xx for a reason, 503 when Redis is unable."""
+        name = request.path_params["source"]
+        headers = tuple(request.scope["headers"])  # before the body: what follows it (trailers) is not signed
+        try:
+            source = self._source(name)
+            check_framing(headers)
+            body = await read_body(request, limit=self.settings.body_limit, seconds=self.settings.body_timeout)
+            event = receive(source, headers, body, now=time.time())
+            failpoint("web.after_verify")
+            appended = await self.store.log.append(event, body)
+        except DeliveryRejected as error:
+            return self._refuse(name, error)
+        except StoreUnavailable as error:
+            DELIVERIES.labels(name, "unavailable").inc()
+            log.error("event not recorded", source=name, error=str(error))
+            return _answer(503, "store_unavailable", "the event was not recorded; deliver it again", RETRY_AFTER)
+        failpoint("web.after_record")
+        DELIVERIES.labels(name, "duplicate" if appended.duplicate else "accepted").inc()
+        log.info(
+            "event recorded",
+            source=name,
+            event_id=event.id,
+            type=event.type,
+            entry=appended.entry,
+            duplicate=appended.duplicate,
+        )
+        return Response(status_code=204)
+
+    def _source(self, name: str) -> Source:
+        if name not in self.sources:
+            raise DeliveryRejected(404, "unknown_source", "no source of this name is configured")
+        return self.sources[name]
+
+    def _refuse(self, name: str, error: DeliveryRejected) -> Response:
+        counted = (
+            name if name in self.sources else "(unknown)"
+        )  # a label for each name a stranger thinks up would not end
+        DELIVERIES.labels(counted, error.reason).inc()
+        log.warning("delivery refused", source=counted, status=error.status, reason=error.reason)
+        return _answer(error.status, error.reason, error.detail)
+
+    async def livez(self, request: Request) -> Response:
+        """The process serves; nothing else is asked, so that trouble elsewhere restarts nobody."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, request: Request) -> Response:
+        """Redis is there, as it must be and writable, and a configuration is loaded."""
+        try:
+            server = await self.store.ready()
+        except StoreError as error:
+            return JSONResponse({"ready": False, "error": str(error)}, 503)
+        version = ".".join(map(str, server.version))
+        detail = {
+            "ready": True,
+            "server": f"{server.name} {version}",
+            "revision": self.revision,
+            "warnings": server.warnings,
+        }
+        return JSONResponse(detail)
+
+    async def metrics(self, request: Request) -> Response:
+        """All figures; those of this process alone when Redis can't be asked."""
+        try:
+            return Response(await render_metrics(self.store, self.queue), media_type=PROMETHEUS)
+        except StoreUnavailable:
+            return Response(render_process_metrics(), media_type=PROMETHEUS)
+
+
+def create_app(web: Web) -> Starlette:
+    """The ASGI application. Slashes are not redirected: to Svix, a redirect is a failed delivery."""
+    app = Starlette(
+        routes=[
+            Route("/webhooks/{source}", web.webhook, methods=["POST"]),
+            Route("/livez", web.livez),
+            Route("/readyz", web.readyz),
+            Route("/metrics", web.metrics),
+        ]
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def check_framing(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Refuse a body whose length two readers could understand differently, or that would have to be unpacked."""
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise DeliveryRejected(400, "ambiguous_length", "Content-Length and Transfer-Encoding in one request")
+    if names.count(b"content-length") > 1:
+        raise DeliveryRejected(400, "ambiguous_length", "Content-Length is there twice")
+    if b"content-encoding" in names:
+        raise DeliveryRejected(415, "encoded_body", "compressed bodies are not accepted")
+
+
+async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
+    """Read the whole body within a size and a time. Raises DeliveryRejected: 413, 408, 400."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > limit:
+        raise DeliveryRejected(413, "body_too_large", f"a body may have {limit} bytes")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise DeliveryRejected(413, "body_too_large", f"a body may have {limit} bytes")
+    except TimeoutError:
+        raise DeliveryRejected(408, "body_too_slow", f"the body did not arrive within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise DeliveryRejected(400, "disconnected", "the sender went away before the body was complete") from None
+    return bytes(body)
+
+
+UNREAD_BODY = frozenset({404, 408, 413, 415})
+"""Answers given before the body was read: what is left of it must not be taken for the next request."""
+
+
+def _answer(status: int, reason: str, detail: str, retry_after: str = "") -> Response:
+    headers = {"Connection": "close"} if status in UNREAD_BODY else {}
+    if retry_after:
+        headers["Retry-After"] = retry_after
+    return JSONResponse({"reason": reason, "detail": detail}, status, headers)

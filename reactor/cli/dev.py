@@ -1,0 +1,59 @@
+"""`reactor dev`: everything on one machine, until Ctrl-C."""
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.emulator import EmulatorSettings
+
+WATCH = 0.2
+"""Seconds between two looks whether all children live."""
+
+
+@click.command(epilog="Example: reactor dev --time-scale 5     (states last five times as long: time to watch)")
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), default=Path(".reactor/dev"), show_default=True
+)
+@click.option("--config", type=click.Path(file_okay=False, path_type=Path), default=Path("config"), show_default=True)
+@click.option("--port", default=8787, show_default=True, help="Port of the webhook endpoint.")
+@click.option("--emulator-port", default=8788, show_default=True, help="Port of the emulated Daytona.")
+@click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about Daytona's pace.")
+def dev(data: Path, config: Path, port: int, emulator_port: int, time_scale: float) -> None:
+    """Run the embedded server, an emulated Daytona, web and worker, with their logs here.
+
+    The data stays in --data and is there again next time.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        plan = FleetPlan(data, config, time_scale, port, emulator_port, log=sys.stderr)
+        fleet = plan.start(stack)
+        click.echo(_greeting(fleet))
+        try:
+            while True:
+                fleet.check()
+                time.sleep(WATCH)
+        except KeyboardInterrupt:
+            click.echo("\nending …")
+
+
+def _greeting(fleet: Fleet) -> str:
+    key, api = EmulatorSettings().api_key, f"{fleet.emulator_url}/api"
+    return f"""
+  webhooks   {fleet.web_url}/webhooks/daytona      ready: {fleet.web_url}/readyz   figures: {fleet.web_url}/metrics
+  Daytona    {api}      (emulated; key {key})
+  Redis      {fleet.server.url}
+
+Three things to try:
+  1. Create a volume, and see a sandbox follow:
+     curl -X POST {api}/volumes -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"name": "build-1"}}'
+  2. See what the emulator was asked for:
+     curl {fleet.emulator_url}/emulator/calls
+  3. Watch the queue as RQ sees it:
+     rq info -u '{fleet.server.url}'
+
+Ctrl-C ends everything.
+"""

@@ -1,0 +1,161 @@
+"""The composition root: builds each process from its parts, and ends it in order.
+
+Everything that can be wrong is checked before the first event is taken. The only place that wires modules together.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+
+from reactor.apis.client import ApiClient
+from reactor.app import Web, create_app
+from reactor.config import Config, load_config
+from reactor.dispatch import Dispatcher
+from reactor.due import DuePoller
+from reactor.handlers.context import Context
+from reactor.queue import JobQueue
+from reactor.settings import Settings
+from reactor.store.store import Store
+from reactor.worker import Worker
+
+BLOCKING = 2.0
+"""Seconds that the longest blocking read of any process waits, rounded up."""
+
+LARGEST_HEADERS = 16 * 1024
+"""Bytes of a request's head; uvicorn's parser h11 enforces it."""
+
+OnReady = Callable[[str], None]
+
+log = structlog.get_logger("reactor")
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Store, JobQueue]]:
+    """Store and queue, checked. Raises ConfigError, StoreError."""
+    store = Store(settings, blocking=BLOCKING)
+    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
+    try:
+        for warning in (await store.ready()).warnings:
+            log.warning("server not checked", warning=warning)
+        await store.log.join()
+        yield store, queue
+    finally:
+        queue.close()
+        await store.close()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> None:
+    """The web process, with the dispatcher beside it unless that runs elsewhere."""
+    config = load_config(settings.config)
+    sources = config.sources()
+    async with opened(settings) as (store, queue):
+        app = create_app(Web(settings, store, queue, sources, config.revision))
+        server = _Server(settings, app, on_ready)
+        with stop_on_signals() as stopping:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.run(stopping))
+                if dispatch:
+                    _start_dispatcher(tasks, settings, config, store, queue, stopping)
+
+
+async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
+    """A dispatcher and a due poller."""
+    config = load_config(settings.config)
+    async with opened(settings) as (store, queue):
+        with stop_on_signals() as stopping:
+            async with asyncio.TaskGroup() as tasks:
+                _start_dispatcher(tasks, settings, config, store, queue, stopping)
+                on_ready(f"reactor dispatches (revision {config.revision})")
+
+
+def _start_dispatcher(
+    tasks: asyncio.TaskGroup,
+    settings: Settings,
+    config: Config,
+    store: Store,
+    queue: JobQueue,
+    stopping: asyncio.Event,
+) -> None:
+    tasks.create_task(Dispatcher(store, queue, config, takeover=settings.takeover).run(stopping))
+    tasks.create_task(DuePoller(store, queue).run(stopping))
+
+
+async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
+    """A worker."""
+    config = load_config(settings.config)
+    client = ApiClient(connections=settings.concurrency)
+    async with opened(settings) as (store, queue):
+        try:
+            with stop_on_signals() as stopping:
+                worker = Worker(store, queue, Context(settings, config, store.ledger, client))
+                on_ready(f"reactor works (revision {config.revision})")
+                await worker.run(stopping)
+        finally:
+            await client.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, stopped by our event instead of by its own signal handlers."""
+
+    def __init__(self, settings: Settings, app: object, on_ready: OnReady) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,  # type: ignore[arg-type]  # any ASGI application
+                host=settings.host,
+                port=settings.port,
+                http="h11",
+                h11_max_incomplete_event_size=LARGEST_HEADERS,
+                limit_concurrency=settings.connections,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=int(settings.drain),
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+            )
+        )
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `stop_on_signals`."""
+        yield
+
+    async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override]
+        """Listen, then say where."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._on_ready(f"reactor listens on http://{host}:{port}")
+
+    async def run(self, stopping: asyncio.Event) -> None:  # type: ignore[override]
+        """Serve until told to stop, then answer what was accepted."""
+        watcher = asyncio.create_task(self._exit_when(stopping))
+        try:
+            await self.serve()
+        finally:
+            stopping.set()
+            await watcher
+
+    async def _exit_when(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self.should_exit = True

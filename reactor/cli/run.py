@@ -1,0 +1,58 @@
+"""`reactor serve`, `reactor dispatch` and `reactor work`: the processes of a deployment."""
+
+from pathlib import Path
+
+import click
+import uvloop
+
+from reactor.cli.processes import run_dispatcher, run_web, run_worker
+from reactor.settings import Settings, load_settings
+from reactor.telemetry import configure_logs
+
+
+def _settings(redis_url: str | None, config: Path | None, **others: object) -> Settings:
+    given = {"redis_url": redis_url, "config": config, **others}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logs(settings)
+    return settings
+
+
+redis_option = click.option("--redis", "redis_url", metavar="URL", help="Redis or Valkey. [REACTOR_REDIS_URL]")
+config_option = click.option(
+    "--config",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The configuration directory. [REACTOR_CONFIG, else ./config]",
+)
+
+
+@click.command(epilog="Example: reactor serve --redis redis://localhost:6379 --port 8787")
+@redis_option
+@config_option
+@click.option("--host", help="Address to listen on. [REACTOR_HOST]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one. [REACTOR_PORT]")
+@click.option("--dispatch/--no-dispatch", default=True, help="Run the dispatcher and the due poller here, too.")
+def serve(redis_url: str | None, config: Path | None, host: str | None, port: int | None, dispatch: bool) -> None:
+    """Receive webhooks at /webhooks/SOURCE and decide what follows.
+
+    Prints the address once it listens; logs go to standard error. Ends after SIGTERM when open requests are answered.
+    """
+    settings = _settings(redis_url, config, host=host, port=port)
+    uvloop.run(run_web(settings, dispatch=dispatch, on_ready=click.echo))
+
+
+@click.command(epilog="Example: REACTOR_REDIS_URL=redis://localhost:6379 reactor dispatch")
+@redis_option
+@config_option
+def dispatch(redis_url: str | None, config: Path | None) -> None:
+    """Decide on events without receiving any: for web processes run with --no-dispatch."""
+    uvloop.run(run_dispatcher(_settings(redis_url, config), on_ready=click.echo))
+
+
+@click.command(epilog="Example: reactor work --concurrency 50   (watch it with: rq info -u URL)")
+@redis_option
+@config_option
+@click.option("--concurrency", type=click.IntRange(1, 5000), help="Jobs at once. [REACTOR_CONCURRENCY]")
+def work(redis_url: str | None, config: Path | None, concurrency: int | None) -> None:
+    """Perform jobs from the queue, hundreds at once, until SIGTERM; then finish those in hand."""
+    uvloop.run(run_worker(_settings(redis_url, config, concurrency=concurrency), on_ready=click.echo))

@@ -1,0 +1,63 @@
+"""The due poller: gives every row whose time has come to the queue, and tidies what dead processes left.
+
+Owns when to look. Which rows are due, and that each look has one winner, is the store's.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from reactor.errors import StoreUnavailable
+from reactor.failpoints import failpoint
+from reactor.queue import JobQueue, Ticket
+from reactor.store.store import Store
+
+TICK = 0.5
+"""Seconds between two looks; recovery and retries are late by at most this."""
+
+TIDY = 60.0
+CONSUMER_IDLE = 600.0
+"""Seconds between two rounds of tidying, and of silence after which a dispatcher's consumer is gone for good."""
+
+log = structlog.get_logger("reactor.due")
+
+
+class DuePoller:
+    """Sweeps the due set; any number may run."""
+
+    def __init__(self, store: Store, queue: JobQueue) -> None:
+        self._store = store
+        self._queue = queue
+        self._tidied = time.monotonic()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sweep until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.sweep()
+                await self._tidy()
+            except StoreUnavailable as error:
+                log.warning("sweep paused", error=str(error))
+            await _pause(stopping, TICK)
+
+    async def sweep(self) -> int:
+        """Enqueue what is due now; returns how many rows."""
+        swept = await self._store.due.sweep(self._queue.key)
+        failpoint("due.after_sweep")
+        await self._queue.enqueue([Ticket(row.row, row.number) for row in swept])
+        for row in swept:
+            log.info("job swept", job=row.row, number=row.number)
+        return len(swept)
+
+    async def _tidy(self) -> None:
+        if time.monotonic() - self._tidied > TIDY:
+            self._tidied = time.monotonic()
+            await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,39 @@
+"""How an emulator is set up. Values only; the faults have a module of their own."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
+
+from reactor.emulator.faults import Faults
+
+
+@pydantic.dataclasses.dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class Endpoint:
+    """A webhook endpoint: where to, the `whsec_` secret to sign with, and the event types wanted (empty: all)."""
+
+    url: Annotated[str, Field(pattern="^https?://")]
+    secret: Annotated[str, Field(pattern=r"^(whsec_)?([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2,3}=*)?$")]
+    events: tuple[str, ...] = ()
+
+    def takes(self, event_type: str) -> bool:
+        """Tell whether events of this type go to this endpoint."""
+        return not self.events or event_type in self.events
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorSettings:
+    """One emulated organization.
+
+    `time_scale` multiplies how long states last (1.0 is about Daytona's pace); `retry_scale` multiplies the
+    pauses between the attempts of a delivery (1.0 is Svix's schedule of 27 hours).
+    """
+
+    api_key: str = "dtn_emulator"
+    organization_id: str = "11111111-2222-4333-8444-555555555555"
+    endpoints: tuple[Endpoint, ...] = ()
+    time_scale: float = 1.0
+    retry_scale: float = 1.0
+    faults: Faults = field(default_factory=Faults)
+    seed: int = 0

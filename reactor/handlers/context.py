@@ -1,0 +1,28 @@
+"""What a handler gets and what it answers. Owns no behaviour of any action."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from reactor.apis.client import ApiClient
+from reactor.config import Config
+from reactor.errors import ReactorError
+from reactor.settings import Settings
+from reactor.store.ledger import Ending, Ledger, Row
+
+
+class LeaseLost(ReactorError):
+    """Somebody else has the row now: whatever this attempt does from here on counts for nothing."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of a worker process that handlers may use."""
+
+    settings: Settings
+    config: Config
+    ledger: Ledger
+    client: ApiClient
+
+
+Handler = Callable[[Row, Context], Awaitable[Ending]]
+"""Performs one attempt of a row and says how it ends. Raises LeaseLost, and nothing for what an API answers."""

@@ -1,0 +1,90 @@
+"""The figures of `/metrics`. Owns their names; counts in this process, and reads what all processes share from Redis.
+
+Reading changes no key.
+"""
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from reactor.queue import JobQueue
+from reactor.store.figures import Figures, read_figures
+from reactor.store.ledger import HISTOGRAM
+from reactor.store.store import Store
+
+PROCESS = CollectorRegistry()
+DELIVERIES = Counter(
+    "reactor_deliveries",
+    "Webhook deliveries, by source and what became of them.",
+    ["source", "outcome"],
+    registry=PROCESS,
+)
+
+
+async def render_metrics(store: Store, queue: JobQueue) -> bytes:
+    """All figures in Prometheus' text format. Raises StoreUnavailable."""
+    shared = CollectorRegistry()
+    shared.register(_Shared(await read_figures(store), await queue.length()))
+    return generate_latest(shared) + generate_latest(PROCESS)
+
+
+def render_process_metrics() -> bytes:
+    """The figures of this process alone, for when Redis can't be asked."""
+    return generate_latest(PROCESS)
+
+
+class _Shared(Collector):
+    """One reading of what all processes share."""
+
+    def __init__(self, figures: Figures, queued: int) -> None:
+        self._figures = figures
+        self._queued = queued
+
+    def collect(self) -> Iterator[Metric]:
+        """Name each figure."""
+        figures, now = self._figures, time.time() * 1000
+        for name, text, value in (
+            (
+                "reactor_oldest_unacknowledged_event_seconds",
+                "Age of the oldest event nobody has decided on.",
+                _age(figures.oldest_event, now),
+            ),
+            ("reactor_oldest_due_seconds", "How late the latest due row is.", _age(figures.oldest_due, now)),
+            ("reactor_log_events", "Events in the event log.", figures.log_length),
+            ("reactor_due_rows", "Rows that are not finished.", figures.due_length),
+            ("reactor_queue_jobs", "Jobs in the RQ queue.", self._queued),
+            ("reactor_dead_rows", "Rows that are dead and wait for a person.", figures.dead),
+            ("reactor_unknown_rows", "Rows whose effect nobody knows.", figures.unknown),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        planned = CounterMetricFamily(
+            "reactor_jobs_planned", "Rows that rules asked for.", value=figures.count("jobs_planned")
+        )
+        yield planned
+        ended = CounterMetricFamily("reactor_attempts", "Attempts, by how they ended.", labels=["outcome"])
+        for outcome in ("done", "retried", "dead", "unknown"):
+            ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
+        yield ended
+        yield _event_done(figures)
+
+
+def _event_done(figures: Figures) -> HistogramMetricFamily:
+    """From the acceptance of an event to the end of a job it caused."""
+    total, buckets = 0, []
+    for bound in HISTOGRAM:
+        total += figures.count(f"event_done_{bound}")
+        buckets.append((str(bound / 1000), float(total)))
+    buckets.append(("+Inf", float(figures.count("attempts_done"))))
+    return HistogramMetricFamily(
+        "reactor_event_done_seconds",
+        "From an event's acceptance to the end of a job it caused.",
+        buckets=buckets,
+        sum_value=figures.count("event_done_sum") / 1000,
+    )
+
+
+def _age(since: int | None, now: float) -> float:
+    return max(0.0, (now - since) / 1000) if since is not None else 0.0

@@ -1,0 +1,241 @@
+"""The RQ queue: the only module that enqueues, takes and removes RQ jobs, and shows a worker to RQ's tools.
+
+An RQ job says "go and do row X, attempt N" and nothing else: RQ's retries, callbacks, dependencies, scheduler and meta are
+not used, so that losing, repeating or stranding a job costs time and never an effect. What RQ keeps in Redis is touched
+here only; a contract test holds it against RQ's own readers. Does not know what a row asks for.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+import orjson
+from redis import Redis
+from redis import asyncio as aioredis
+from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.job import Job
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+from rq.serializers import JSONSerializer
+
+from reactor.store.client import available
+from reactor.store.scripts import Scripts
+
+T = TypeVar("T")
+
+PERFORM = "reactor.worker.perform"
+"""The one function that may stand in a job. A name, so that enqueueing imports no handler."""
+
+EXECUTION = "reactor"
+"""RQ's registries list `job:execution`; a job of ours is executed once, so every execution has this name."""
+
+LARGEST_JOB = 4096
+"""Bytes of a job's data once unpacked; ours has fewer than a hundred."""
+
+FAILED_TTL = 7 * 86400
+"""Seconds a refused job stays visible among RQ's failed ones."""
+
+POP = """#!lua
+-- Guarantees: a job leaves the queue and enters RQ's running registry in one step. Its score is +inf, so that no reader of
+-- RQ's registries takes it for abandoned and queues it again: the ledger alone decides that.
+-- KEYS RQ queue, running registry   ARGV job key prefix, execution, worker, now (ISO), how many
+-- Returns job id, data, job id, data, ...; an id whose hash is gone is dropped.
+local out = {}
+for _, id in ipairs(redis.call('LPOP', KEYS[1], ARGV[5]) or {}) do
+  local key = ARGV[1] .. id
+  local data = redis.call('HGET', key, 'data')
+  if data then
+    redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[4], 'last_heartbeat', ARGV[4], 'worker_name', ARGV[3])
+    redis.call('ZADD', KEYS[2], '+inf', id .. ':' .. ARGV[2])
+    out[#out + 1] = id
+    out[#out + 1] = data
+  end
+end
+return out
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What an RQ job carries: the row to perform, and the number of this enqueue, which makes the job's id new."""
+
+    row: str
+    number: int = 0
+
+    @property
+    def job_id(self) -> str:
+        """RQ's id of the job; RQ allows letters, digits, `_` and `-`."""
+        return f"{self.row}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Popped:
+    """A job taken from the queue; `ticket` is None when it is not one of ours and must not run."""
+
+    job_id: str
+    ticket: Ticket | None
+
+
+class JobQueue:
+    """One RQ queue. RQ's own API is synchronous, so it runs in one thread of its own, in batches."""
+
+    def __init__(self, url: str, name: str, redis: "aioredis.Redis") -> None:
+        self._sync = Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5.0, socket_connect_timeout=3.0)
+        self._rq = Queue(name, connection=self._sync, serializer=JSONSerializer)
+        self._running = StartedJobRegistry(queue=self._rq)
+        self._failed = FailedJobRegistry(queue=self._rq)
+        self._redis = redis
+        self._scripts = Scripts(redis, {"pop": POP})
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rq")
+
+    @property
+    def key(self) -> str:
+        """The Redis list that is the queue."""
+        return str(self._rq.key)
+
+    async def enqueue(self, tickets: Sequence[Ticket]) -> None:
+        """Add a job for each ticket; what is left of the row's job before it goes. Raises StoreUnavailable."""
+        if tickets:
+            await self._in_thread(lambda: self._enqueue(tickets))
+
+    def _enqueue(self, tickets: Sequence[Ticket]) -> None:
+        with self._sync.pipeline() as pipeline:
+            for ticket in tickets:
+                if ticket.number:
+                    self._remove(pipeline, Ticket(ticket.row, ticket.number - 1).job_id)
+            self._rq.enqueue_many(
+                [
+                    Queue.prepare_data(
+                        PERFORM,
+                        args=(ticket.row, ticket.number),
+                        job_id=ticket.job_id,
+                        description=f"row {ticket.row}",
+                        timeout=-1,
+                        result_ttl=0,
+                    )
+                    for ticket in tickets
+                ],
+                pipeline=pipeline,
+            )
+            pipeline.execute()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until the queue holds a job; moving its head onto itself blocks without taking anything."""
+        try:
+            async with available():
+                return await self._redis.blmove(self.key, self.key, seconds, "LEFT", "LEFT") is not None
+        except RedisTimeoutError:
+            return False
+
+    async def pop(self, worker: str, count: int) -> list[Popped]:
+        """Take up to `count` jobs for `worker`. Raises StoreUnavailable."""
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        keys = (self.key, self._running.key)
+        flat = await self._scripts.run("pop", keys, (Job.key_for(""), EXECUTION, worker, now, count))
+        return [Popped(job_id.decode(), read_ticket(data)) for job_id, data in zip(flat[::2], flat[1::2], strict=True)]
+
+    async def remove(self, job_ids: Sequence[str]) -> None:
+        """Forget jobs that were taken: the ledger has their outcome."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for job_id in job_ids:
+                self._remove(pipeline, job_id)
+            await pipeline.execute()
+
+    async def refuse(self, job_id: str) -> None:
+        """Put a job that is not ours among RQ's failed ones, where a person can see it; it never runs."""
+        async with available():
+            pipeline = self._redis.pipeline()
+            pipeline.hset(Job.key_for(job_id), mapping={"status": "failed", "exc_info": f"only {PERFORM} may run here"})
+            pipeline.expire(Job.key_for(job_id), FAILED_TTL)
+            pipeline.zrem(self._running.key, f"{job_id}:{EXECUTION}")
+            pipeline.zadd(self._failed.key, {job_id: int(datetime.now(UTC).timestamp()) + FAILED_TTL})
+            await pipeline.execute()
+
+    async def length(self) -> int:
+        """How many jobs stand in the queue."""
+        async with available():
+            return int(await self._redis.llen(self.key))
+
+    def presence(self, *, ttl: float) -> "Presence":
+        """A worker of this queue as RQ's tools see it."""
+        return Presence(self._rq, self._in_thread, ttl=ttl)
+
+    def close(self) -> None:
+        """Let go of the thread and its connection."""
+        self._thread.shutdown()
+        self._sync.close()
+
+    def _remove(self, pipeline: "Redis | aioredis.client.Pipeline", job_id: str) -> None:
+        pipeline.delete(Job.key_for(job_id))
+        pipeline.zrem(self._running.key, f"{job_id}:{EXECUTION}")
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        async with available():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+class Presence:
+    """Shows one worker process in `rq info`: a random name, and keys that expire soon after it is gone."""
+
+    def __init__(self, queue: Queue, in_thread: "Callable[[Callable[[], None]], object]", *, ttl: float) -> None:
+        self.name = f"reactor-{uuid4().hex[:12]}"
+        self._in_thread = in_thread
+        self._ttl = int(ttl)
+        self._worker = Worker(
+            [queue],
+            name=self.name,
+            connection=queue.connection,
+            serializer=JSONSerializer,
+            prepare_for_work=False,
+        )
+        self._worker.hostname, self._worker.pid = os.uname().nodename, os.getpid()
+
+    async def appear(self) -> None:
+        """Register the worker."""
+        await self._run(self._worker.register_birth)
+        await self.beat(busy=False, done=0, failed=0)
+
+    async def beat(self, *, busy: bool, done: int, failed: int) -> None:
+        """Say that the worker lives, what it does, and how many attempts went well or not since it appeared."""
+
+        def beat() -> None:
+            if not self._worker.connection.exists(self._worker.key):
+                self._worker.register_birth()
+            with self._worker.connection.pipeline() as pipeline:
+                self._worker.set_state("busy" if busy else "idle", pipeline)
+                counts = {"successful_job_count": done, "failed_job_count": failed}
+                pipeline.hset(self._worker.key, mapping=counts)
+                self._worker.heartbeat(self._ttl, pipeline)
+                pipeline.execute()
+
+        await self._run(beat)
+
+    async def leave(self) -> None:
+        """Unregister the worker."""
+        await self._run(self._worker.register_death)
+
+    async def _run(self, function: Callable[[], None]) -> None:
+        await self._in_thread(function)  # type: ignore[misc]
+
+
+def read_ticket(data: bytes) -> Ticket | None:
+    """Read a job's data, bounded and as JSON only; None for anything but a call of PERFORM with a row and a number."""
+    try:
+        unpacker = zlib.decompressobj()
+        plain = unpacker.decompress(data, LARGEST_JOB)
+        function, instance, args, kwargs = orjson.loads(plain)
+        row, number = args
+    except (zlib.error, orjson.JSONDecodeError, ValueError, TypeError):
+        return None
+    if function != PERFORM or instance is not None or kwargs or not isinstance(row, str) or not isinstance(number, int):
+        return None
+    return Ticket(row, number)

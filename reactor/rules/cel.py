@@ -1,0 +1,209 @@
+"""CEL, the one expression language of rule files: compiled and checked at load, bounded when it runs.
+
+Owns the CEL library: nothing else imports it. An expression sees `event.<field>` for every field that is declared, typed,
+so that a wrong name or type is refused when the file is loaded, and `event.data` with the whole payload, unchecked.
+Evaluate on the event loop's thread only: the library's thread safety is not known.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cel_expr_python import cel
+
+from reactor.events import Event
+
+TYPES = {
+    "string": cel.Type.STRING,
+    "integer": cel.Type.INT,
+    "number": cel.Type.DOUBLE,
+    "boolean": cel.Type.BOOL,
+}
+"""JSON Schema's simple types in CEL; every other type is checked when it runs."""
+
+SOURCE = "event.data"
+
+
+class ExpressionError(ValueError):
+    """An expression can't be compiled. `offset` counts characters from its beginning."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        self.offset = offset
+        super().__init__(message)
+
+
+class Unknown(ValueError):
+    """An expression has no value for this event: a field is absent, a type differs, or the budget is spent."""
+
+
+class Scope:
+    """The names an expression may use: the declared fields of the event types that a rule is about."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.fields = dict(fields)
+        variables = {f"event.{name}": TYPES.get(kind, cel.Type.DYN) for name, kind in fields.items()}
+        variables[SOURCE] = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+        self._environment = cel.NewEnv(variables=variables)
+
+    def compile(self, source: str) -> "Expression":
+        """Check an expression. Raises ExpressionError that says what is wrong and where."""
+        try:
+            return Expression(source, self._environment.compile(source))
+        except RuntimeError as error:
+            message, offset = _explain(str(error))
+            raise ExpressionError(message, offset) from None
+
+    def values(self, event: Event) -> dict[str, Any]:
+        """The variables that expressions of this scope see for one event."""
+        known = {f"event.{name}": event.data[name] for name in self.fields if event.data.get(name) is not None}
+        return known | {SOURCE: dict(event.data)}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression."""
+
+    source: str
+    _compiled: cel.Expression
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """The expression's value as plain data. Raises Unknown."""
+        try:
+            value = self._compiled.eval(data=dict(values))
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise Unknown(f"${{{self.source}}}: {_first_line(str(error))}") from None
+        if value.type() == cel.Type.ERROR:
+            raise Unknown(f"${{{self.source}}}: {_first_line(str(value.value()))}")
+        return _plain(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value with `${…}` in its texts. A text that is one `${…}` keeps the expression's type; others become text."""
+
+    value: Any
+    _expressions: Mapping[str, Expression]
+
+    def render(self, values: Mapping[str, Any]) -> Any:
+        """Fill in the expressions. Raises Unknown."""
+        return self._render(self.value, values)
+
+    def _render(self, value: Any, values: Mapping[str, Any]) -> Any:
+        if isinstance(value, dict):
+            return {key: self._render(item, values) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._render(item, values) for item in value]
+        if not isinstance(value, str):
+            return value
+        parts = list(split(value))
+        if len(parts) == 1 and parts[0].expression:
+            return self._expressions[parts[0].text].evaluate(values)
+        return "".join(self._text(part, values) for part in parts)
+
+    def _text(self, part: "Part", values: Mapping[str, Any]) -> str:
+        if not part.expression:
+            return part.text
+        result = self._expressions[part.text].evaluate(values)
+        if isinstance(result, bool):
+            return "true" if result else "false"
+        if not isinstance(result, str | int | float):
+            raise Unknown(f"${{{part.text}}}: a {type(result).__name__} can't stand inside a text")
+        return str(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A wrong expression: the path to its text within the template, and what is wrong with it."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:
+    """Compile every `${…}` of a value; the faults of all of them are returned together."""
+    expressions: dict[str, Expression] = {}
+    faults: list[Fault] = []
+    for path, text in _texts(value, ()):
+        try:
+            for part in split(text):
+                if part.expression and part.text not in expressions:
+                    expressions[part.text] = scope.compile(part.text)
+        except ExpressionError as error:
+            faults.append(Fault(path, f"in {text!r}: {error}"))
+    return Template(value, expressions), faults
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of text, or the inside of one `${…}`."""
+
+    text: str
+    expression: bool
+
+
+def split(text: str) -> Iterator[Part]:
+    """Cut a text at its `${…}`; `$${` is a literal `${`. Raises ExpressionError for one that does not end."""
+    literal, position = "", 0
+    while (start := text.find("${", position)) >= 0:
+        if text[start - 1 : start] == "$" and start > position:
+            literal += text[position : start - 1] + "${"
+            position = start + 2
+            continue
+        end = _closing(text, start + 2)
+        if literal or start > position:
+            yield Part(literal + text[position:start], expression=False)
+        yield Part(text[start + 2 : end].strip(), expression=True)
+        literal, position = "", end + 1
+    if literal or position < len(text) or not text:
+        yield Part(literal + text[position:], expression=False)
+
+
+def _closing(text: str, start: int) -> int:
+    """Find the brace that ends an expression, past nested braces and quoted strings."""
+    depth, quote = 0, ""
+    for position in range(start, len(text)):
+        character = text[position]
+        if quote:
+            quote = "" if character == quote and text[position - 1] != "\\" else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "}" and depth == 0:
+            return position
+        else:
+            depth += (character == "{") - (character == "}")
+    raise ExpressionError("the `${` has no closing `}`", start)
+
+
+def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _texts(item, (*path, number))
+
+
+def _plain(value: Any) -> Any:
+    """Unwrap CEL values, which nest inside maps and lists."""
+    if isinstance(value, cel.Value):
+        value = value.value()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _explain(error: str) -> tuple[str, int]:
+    found = re.search(r"<input>:(\d+):(\d+): (.*)", error)
+    if not found:
+        return _first_line(error), 0
+    message = found[3].replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
+    return message, int(found[2]) - 1
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0][:300] if text else "no value"

@@ -1,0 +1,220 @@
+"""Puts rules to an event. Pure: the same call serves the dispatcher, explain, tests and logs.
+
+Owns the meaning of `on` and `match`. Each clause answers with a finding, held or not, so that no other code has to guess
+why a rule did or did not fire.
+"""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from reactor.events import Event
+from reactor.rules.cel import Scope, Template
+
+
+class _Absent:
+    """The value of a field that a payload does not have; prints as people say it."""
+
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+ABSENT: Final = _Absent()
+
+Test = Callable[[Any], bool]
+
+
+class PatternError(ValueError):
+    """A pattern can't be understood. `path` leads to it within the `match` mapping."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One clause put to one event: what it asked, what it saw, and whether it held."""
+
+    clause: str
+    asked: Any
+    saw: Any
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One field's pattern, compiled."""
+
+    name: str
+    asked: Any
+    _see: Callable[[Mapping[str, Any]], Any]
+    _test: Test
+
+    def put_to(self, data: Mapping[str, Any]) -> Finding:
+        """What this clause says of a payload."""
+        saw = self._see(data)
+        return Finding(self.name, self.asked, saw, self._test(saw))
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledAction:
+    """An action whose arguments are compiled: which API and operation, and the templates of parameters and body."""
+
+    api: str
+    operation: str
+    arguments: Template
+    if_exists: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule that is ready to be put to events."""
+
+    name: str
+    on: tuple[str, ...]
+    clauses: tuple[Clause, ...]
+    actions: tuple[CompiledAction, ...]
+    scope: Scope
+
+    def put_to(self, event: Event) -> "Decision":
+        """Put the rule to an event whose type it asks for."""
+        return Decision(self, tuple(clause.put_to(event.data) for clause in self.clauses))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A rule put to an event, with its reasons."""
+
+    rule: CompiledRule
+    findings: tuple[Finding, ...]
+
+    @property
+    def fired(self) -> bool:
+        """Whether every clause held."""
+        return all(finding.held for finding in self.findings)
+
+
+class Rules:
+    """All rules of one revision, found by event type."""
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        self.rules = tuple(rules)
+        self._by_type: dict[str, tuple[CompiledRule, ...]] = {}
+
+    def asking_for(self, event_type: str) -> tuple[CompiledRule, ...]:
+        """The rules whose `on` names this type. Kept per type: there are few types and many events."""
+        known = self._by_type.get(event_type)
+        if known is None:
+            known = tuple(r for r in self.rules if any(fnmatchcase(event_type, glob) for glob in r.on))
+            if len(self._by_type) < 1000:  # types come from outside: a flood of new ones must not fill the memory
+                self._by_type[event_type] = known
+        return known
+
+    def put_to(self, event: Event) -> list[Decision]:
+        """Put every rule that asks for the event's type to it, in the order of the files."""
+        return [rule.put_to(event) for rule in self.asking_for(event.type)]
+
+
+def compile_match(patterns: Mapping[str, Any]) -> tuple[Clause, ...]:
+    """Compile the `match` of a rule. Raises PatternError."""
+    return tuple(_clause(name, pattern) for name, pattern in patterns.items())
+
+
+def _clause(name: str, pattern: Any) -> Clause:
+    if name == "$or":
+        branches = _branches(pattern)
+        return Clause(
+            name, pattern, lambda data: data, lambda data: any(_all_hold(branch, data) for branch in branches)
+        )
+    return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, (name,)))
+
+
+def _branches(pattern: Any) -> list[tuple[Clause, ...]]:
+    if not isinstance(pattern, list) or len(pattern) < 2 or not all(isinstance(branch, dict) for branch in pattern):
+        raise PatternError(("$or",), f"found {pattern!r}, expected a list of two or more mappings like `match` itself")
+    return [compile_match(branch) for branch in pattern]
+
+
+def _all_hold(clauses: Iterable[Clause], data: Mapping[str, Any]) -> bool:
+    return all(clause.put_to(data).held for clause in clauses)
+
+
+def _any_of(pattern: Any, path: tuple[str | int, ...]) -> Test:
+    """A list holds when one of its patterns does; anything else is a list of one."""
+    if not isinstance(pattern, list):
+        return _one(pattern, path)
+    if not pattern:
+        raise PatternError(path, "found an empty list, which can never hold")
+    tests = [_one(item, (*path, number)) for number, item in enumerate(pattern)]
+    return lambda saw: any(test(saw) for test in tests)
+
+
+def _one(pattern: Any, path: tuple[str | int, ...]) -> Test:
+    if not isinstance(pattern, dict):
+        return _exact(pattern)
+    if len(pattern) != 1:
+        raise PatternError(path, f"found {pattern!r}, expected one of {_OPERATOR_NAMES} with its value")
+    [(name, argument)] = pattern.items()
+    if name not in OPERATORS:
+        raise PatternError((*path, name), f"found operator {name!r}, expected one of {_OPERATOR_NAMES}")
+    return OPERATORS[name](argument, (*path, name))
+
+
+def _exact(value: Any) -> Test:
+    """JSON equality: true is not 1, and 1 is 1.0."""
+    return lambda saw: saw == value and isinstance(saw, bool) == isinstance(value, bool)
+
+
+def _text_test(compare: Callable[[str, str], bool]) -> Callable[[Any, tuple[str | int, ...]], Test]:
+    def build(argument: Any, path: tuple[str | int, ...]) -> Test:
+        if not isinstance(argument, str) or not argument:
+            raise PatternError(path, f"found {argument!r}, expected a text")
+        return lambda saw: isinstance(saw, str) and compare(saw, argument)
+
+    return build
+
+
+def _anything_but(argument: Any, path: tuple[str | int, ...]) -> Test:
+    """Holds for a field that is there and is none of these."""
+    excluded = _any_of(argument, path)
+    return lambda saw: saw is not ABSENT and not excluded(saw)
+
+
+def _exists(argument: Any, path: tuple[str | int, ...]) -> Test:
+    if not isinstance(argument, bool):
+        raise PatternError(path, f"found {argument!r}, expected true or false")
+    return lambda saw: (saw is not ABSENT) == argument
+
+
+COMPARISONS: Final = {"<": operator.lt, "<=": operator.le, "=": operator.eq, ">=": operator.ge, ">": operator.gt}
+
+
+def _numeric(argument: Any, path: tuple[str | int, ...]) -> Test:
+    """`[">", 0, "<=", 5]`: every comparison holds, and the field is a number."""
+    expected = f"found {argument!r}, expected comparisons and numbers in turn, like ['>', 0, '<=', 5]"
+    if not isinstance(argument, list) or not argument or len(argument) % 2:
+        raise PatternError(path, expected)
+    pairs = list(zip(argument[::2], argument[1::2], strict=True))
+    if not all(isinstance(sign, str) and sign in COMPARISONS and _is_number(bound) for sign, bound in pairs):
+        raise PatternError(path, expected)
+    return lambda saw: _is_number(saw) and all(COMPARISONS[sign](saw, bound) for sign, bound in pairs)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+OPERATORS: Final[Mapping[str, Callable[[Any, tuple[str | int, ...]], Test]]] = {
+    "prefix": _text_test(str.startswith),
+    "suffix": _text_test(str.endswith),
+    "equals-ignore-case": _text_test(lambda saw, asked: saw.casefold() == asked.casefold()),
+    "anything-but": _anything_but,
+    "exists": _exists,
+    "numeric": _numeric,
+}
+"""What a pattern may say beyond a value or a list of values; named as in Amazon EventBridge's event patterns."""
+
+_OPERATOR_NAMES: Final = ", ".join(OPERATORS)

@@ -1,0 +1,136 @@
+"""Connections to Redis or Valkey, with timeouts and retries chosen on purpose, and the checks before anything is stored.
+
+Owns how we connect and what the server must be. Knows no key but the schema.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import asyncio as aioredis
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from reactor.errors import ConfigError, SchemaError, StoreError, StoreUnavailable
+from reactor.store.keys import SCHEMA, Keys
+
+OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+"""`SET … NX GET` and `#!lua` script flags came with Redis 7.0."""
+
+WRITES_REFUSED = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+)
+REFUSED_CODES = frozenset(
+    {"OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY", "NOAUTH", "NOPERM"}
+)
+"""First words of errors that say "not now" or "not you", whatever the command."""
+
+
+def connect(url: str, *, blocking: float = 0.0) -> "aioredis.Redis":
+    """Open a pool for `url`; commands of it may block for `blocking` seconds at the server.
+
+    No automatic retries: redis-py 8 repeats a command whose reply was lost up to ten times, also those that must not
+    be repeated. Its default read timeout of 5 s ends blocking reads, so it is set from what the caller blocks for.
+    Raises ConfigError for a URL of another kind.
+    """
+    if not re.match(r"^(rediss?|unix)://", url):
+        raise ConfigError(
+            f"REACTOR_REDIS_URL must start with redis://, rediss:// or unix:// (found {_without_password(url)!r}). "
+            "Without a server at hand, `reactor dev` and `reactor demo` bring their own."
+        )
+    return aioredis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=5.0 + blocking,
+        socket_connect_timeout=3.0,
+        health_check_interval=15,
+        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
+    )
+
+
+@asynccontextmanager
+async def available() -> AsyncIterator[None]:
+    """Turn every way in which Redis can be unable to answer or to write into StoreUnavailable."""
+    try:
+        yield
+    except WRITES_REFUSED as error:
+        raise StoreUnavailable(f"Redis is unable: {error}") from error
+    except exceptions.ResponseError as error:
+        if str(error).partition(" ")[0] in REFUSED_CODES:
+            raise StoreUnavailable(f"Redis refuses: {error}") from error
+        raise
+
+
+@dataclass(frozen=True)
+class ServerCheck:
+    """What the server is, and what of it the reactor can't rely on."""
+
+    name: str
+    version: tuple[int, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+async def check_server(redis: "aioredis.Redis", *, declared: bool) -> ServerCheck:
+    """Look whether the server is recent enough, keeps an append-only file and never evicts. Raises StoreUnavailable."""
+    async with available():
+        info: dict[str, Any] = await redis.info("server")
+    name = "valkey" if "valkey_version" in info else "redis"
+    version = tuple(int(part) for part in str(info[f"{name}_version"]).split(".")[:3])
+    problems = []
+    if version[:2] < OLDEST[name]:
+        problems.append(f"{name} {'.'.join(map(str, version))} is too old: use Redis 7.0 or Valkey 7.2, or newer")
+    if declared:
+        return ServerCheck(name, version, tuple(problems), ("AOF and noeviction are declared, not checked",))
+    durable = await _durability(redis)
+    return ServerCheck(name, version, (*problems, *durable))
+
+
+async def _durability(redis: "aioredis.Redis") -> list[str]:
+    try:
+        async with available():
+            config = await redis.config_get("appendonly", "maxmemory-policy")
+    except exceptions.ResponseError:
+        return [
+            "CONFIG GET is refused: set REACTOR_REDIS_DURABILITY=declared if the server keeps an AOF and never evicts"
+        ]
+    found = []
+    if config.get("appendonly") != "yes":
+        found.append("appendonly is off: a restart loses accepted events; set `appendonly yes`")
+    if config.get("maxmemory-policy") != "noeviction":
+        found.append(f"maxmemory-policy is {config.get('maxmemory-policy')}: eviction forgets jobs; set `noeviction`")
+    return found
+
+
+async def check_schema(redis: "aioredis.Redis", keys: Keys) -> None:
+    """Write the layout's version if there is none; refuse data of a newer one. Raises SchemaError, StoreUnavailable."""
+    async with available():
+        await redis.set(keys.schema, SCHEMA, nx=True)
+        found = int(await redis.get(keys.schema))
+    if found > SCHEMA:
+        raise SchemaError(
+            f"the data of instance {keys.instance!r} has layout {found}, this reactor knows {SCHEMA}: "
+            "run the newer reactor, or choose another REACTOR_INSTANCE"
+        )
+
+
+async def ready(redis: "aioredis.Redis", keys: Keys, *, declared: bool) -> ServerCheck:
+    """Check server and layout before the first write. Raises StoreError that lists what must change."""
+    found = await check_server(redis, declared=declared)
+    if found.problems:
+        raise StoreError(
+            f"the {found.name} server can't be relied on:\n" + "\n".join(f"  - {p}" for p in found.problems)
+        )
+    await check_schema(redis, keys)
+    return found
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", url)

@@ -1,0 +1,41 @@
+"""Reads the figures that all processes share. Changes no key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reactor.store.client import available
+from reactor.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One reading. Times are in milliseconds since the epoch."""
+
+    oldest_event: int | None
+    oldest_due: int | None
+    log_length: int
+    due_length: int
+    dead: int
+    unknown: int
+    counts: Mapping[str, int]
+
+    def count(self, name: str) -> int:
+        """A shared counter; 0 for one that nobody has raised."""
+        return self.counts.get(name, 0)
+
+
+async def read_figures(store: Store) -> Figures:
+    """Read all figures. Raises StoreUnavailable."""
+    async with available():
+        counts = await store.redis.hgetall(store.keys.count)
+        dead = await store.redis.zcard(store.keys.finished("dead"))
+        unknown = await store.redis.zcard(store.keys.finished("unknown"))
+    return Figures(
+        oldest_event=await store.log.oldest_unacknowledged(),
+        oldest_due=await store.due.next(),
+        log_length=await store.log.length(),
+        due_length=await store.due.length(),
+        dead=int(dead),
+        unknown=int(unknown),
+        counts={name.decode(): int(value) for name, value in counts.items()},
+    )

@@ -1,0 +1,86 @@
+"""Every Redis key of the reactor in one table: its type, what it holds, how long it lives. No I/O."""
+
+from dataclasses import dataclass
+
+SCHEMA = 1
+"""Version of the layout below. A reactor refuses data of a newer version than its own."""
+
+TABLE = (
+    # key                                type     what it holds                                          lifetime
+    ("{i}:schema",                       "string", "version of this layout",                              "for ever"),
+    ("{i}:log",                          "stream", "the event log: source, id, received, body",           "until acknowledged and older than the dedup window"),
+    ("{i}:seen:{source}:{id}",           "string", "log entry of a delivery's id",                        "dedup window"),
+    ("{i}:event:{entry}",                "hash",   "verdict and plan of one event",                       "twice the dedup window"),
+    ("{i}:meaning:{hash}",               "string", "log entry that said this first",                      "dedup window"),
+    ("{i}:resource:{source}:{kind}:{id}", "hash",  "state, time, seq, name",                              "twice the dedup window after its last event"),
+    ("{i}:alias:{source}:{kind}:{name}", "string", "id of the resource of this name",                     "as its resource"),
+    ("{i}:row:{row}",                    "hash",   "one job of the ledger",                               "twice the dedup window once finished"),
+    ("{i}:due",                          "zset",   "everything with a time, by that time in milliseconds", "for ever"),
+    ("{i}:finished:{state}",             "zset",   "rows that ended dead or unknown, by time",            "for ever, entries go with their rows"),
+    ("{i}:gate:{api}",                   "string", "why an API takes no calls now",                       "until it does"),
+    ("{i}:lock:{lock}",                  "string", "row that is creating a resource of this name",        "a lease"),
+    ("{i}:count",                        "hash",   "counters shared by all processes",                    "for ever"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names the keys of one instance."""
+
+    instance: str
+
+    @property
+    def schema(self) -> str:
+        """The version of the layout."""
+        return f"{self.instance}:schema"
+
+    @property
+    def log(self) -> str:
+        """The event log."""
+        return f"{self.instance}:log"
+
+    @property
+    def due(self) -> str:
+        """Everything that has a time."""
+        return f"{self.instance}:due"
+
+    @property
+    def count(self) -> str:
+        """Counters shared by all processes."""
+        return f"{self.instance}:count"
+
+    def seen(self, source: str, event_id: str) -> str:
+        """Remembers a delivery's signed id."""
+        return f"{self.instance}:seen:{source}:{event_id}"
+
+    def event(self, entry: str) -> str:
+        """Verdict and plan of the event at one log entry."""
+        return f"{self.instance}:event:{entry}"
+
+    def meaning(self, digest: str) -> str:
+        """Remembers what an event said, whatever its id."""
+        return f"{self.instance}:meaning:{digest}"
+
+    def resource(self, source: str, kind: str, resource_id: str) -> str:
+        """State of one resource."""
+        return f"{self.instance}:resource:{source}:{kind}:{resource_id}"
+
+    def alias(self, source: str, kind: str, name: str) -> str:
+        """Finds a resource by name."""
+        return f"{self.instance}:alias:{source}:{kind}:{name}"
+
+    def row(self, row: str) -> str:
+        """One job of the ledger."""
+        return f"{self.instance}:row:{row}"
+
+    def finished(self, state: str) -> str:
+        """Rows that ended in a state that a person looks at."""
+        return f"{self.instance}:finished:{state}"
+
+    def gate(self, api: str) -> str:
+        """Closed while it exists."""
+        return f"{self.instance}:gate:{api}"
+
+    def lock(self, lock: str) -> str:
+        """Held by the row that creates a resource of this name."""
+        return f"{self.instance}:lock:{lock}"

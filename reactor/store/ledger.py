@@ -1,0 +1,228 @@
+"""The ledger: one row per job, written with the plan that asked for it, and the only truth about what became of it.
+
+Owns plans, claims (lease and fence), notes and the end of an attempt. RQ carries rows to workers; it decides nothing.
+Does not know what a job does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from redis import asyncio as aioredis
+
+from reactor.errors import StoreUnavailable
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.scripts import Call, Scripts
+
+LOCK_MARGIN = 60.0
+"""How many seconds longer than a lease the lock on a name lasts: a killed worker's successor must find it held."""
+
+HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 3600000)
+"""Upper bounds, in milliseconds, of the buckets that count how long events took to be done."""
+
+State = Literal["due", "running", "done", "dead", "cancelled", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A job as a plan asks for it. `what` is the rendered action: nothing in it is looked up again."""
+
+    id: str
+    rule: str
+    action: str
+    api: str
+    what: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from one event, for ever: the revision that decided, the rows, and the actions that could not be rendered."""
+
+    entry: str
+    event: str
+    revision: str
+    rows: tuple[NewRow, ...]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job as the ledger has it."""
+
+    id: str
+    state: State
+    entry: str
+    event: str
+    rule: str
+    action: str
+    api: str
+    what: Mapping[str, Any]
+    attempts: int
+    fence: int
+    created: int
+    ended: int | None
+    absent_at: str | None
+    error: str | None
+    result: Any
+
+    @property
+    def accepted(self) -> int:
+        """When the event that asked for it was accepted, in milliseconds since the epoch."""
+        return int(self.entry.partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a row can't be claimed now: missing, finished, leased, early or gated."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one attempt ends. `delay` (seconds) and `spent` matter for `due` only: when to try again, and whether it counts."""
+
+    state: State
+    error: str = ""
+    result: Any = None
+    delay: float = 0.0
+    spent: bool = True
+
+
+class Ledger:
+    """Reads and writes rows. `lease` and `dedup_window` are in seconds."""
+
+    def __init__(
+        self, redis: "aioredis.Redis", keys: Keys, *, lease: float, dedup_window: float, sweep_after: float
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._lease = int(lease * 1000)
+        self._lock = int((lease + LOCK_MARGIN) * 1000)
+        self._lifetime = int(2 * dedup_window * 1000)
+        self._sweep_after = int(sweep_after * 1000)
+
+    async def plan(self, plans: Sequence[Plan]) -> list[bool]:
+        """Store plans with their rows; False for an event that was planned before, whose first plan stands."""
+        results = await self._scripts.run_many(self._plan_call(plan) for plan in plans)
+        for result in results:
+            if isinstance(result, Exception):
+                raise StoreUnavailable(f"Redis refuses a plan: {result}") from result
+        return [bool(result) for result in results]
+
+    def _plan_call(self, plan: Plan) -> Call:
+        summary = {
+            "revision": plan.revision,
+            "rows": [[row.id, row.rule, row.action] for row in plan.rows],
+            "faults": plan.faults,
+        }
+        args: list[str | bytes | int] = [orjson.dumps(summary), self._sweep_after, self._keys.row("")]
+        for row in plan.rows:
+            fields = {
+                "entry": plan.entry,
+                "event": plan.event,
+                "revision": plan.revision,
+                "rule": row.rule,
+                "action": row.action,
+                "api": row.api,
+                "what": orjson.dumps(row.what).decode(),
+            }
+            args += [row.id, orjson.dumps(fields)]
+        return "plan", (self._keys.event(plan.entry), self._keys.due, self._keys.count), args
+
+    async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
+        """Lease rows for `worker`; each gets a fence higher than all before it."""
+        results = await self._scripts.run_many(
+            ("claim", (self._keys.row(row), self._keys.due), (row, self._lease, worker, self._keys.gate("")))
+            for row in rows
+        )
+        return [_claimed(row, result) for row, result in zip(rows, results, strict=True)]
+
+    async def renew(self, row: Row, **notes: str) -> bool:
+        """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
+        flat = [part for pair in notes.items() for part in pair]
+        args = (row.id, row.fence, self._lease, self._lock, *flat)
+        return bool(await self._scripts.run("renew", (self._keys.row(row.id), self._keys.due), args))
+
+    async def lock(self, row: Row, name: str) -> tuple[int, str]:
+        """Ask for the lock on creating `name`: (1, what was noted as absent while it lasted), (0, holder), (-1, lease lost)."""
+        keys = (self._keys.row(row.id), self._keys.lock(name))
+        code, detail = await self._scripts.run("lock", keys, (row.id, row.fence, self._lock))
+        return int(code), detail.decode()
+
+    async def finish(self, row: Row, ending: Ending) -> bool:
+        """End the attempt; False when somebody else has the row now and this end counts for nothing."""
+        fields = {"error": ending.error}
+        if ending.result is not None:
+            fields["result"] = orjson.dumps(ending.result).decode()
+        args = (
+            row.id,
+            row.fence,
+            ending.state,
+            int(ending.delay * 1000),
+            int(ending.spent),
+            self._lock,
+            self._lifetime,
+            row.accepted,
+            ",".join(str(bound) for bound in HISTOGRAM),
+            *(part for pair in fields.items() for part in pair),
+        )
+        keys = (self._keys.row(row.id), self._keys.due, self._keys.count, self._keys.finished(ending.state))
+        return bool(await self._scripts.run("finish", keys, args))
+
+    async def get(self, row: str) -> Row | None:
+        """Read one row."""
+        async with available():
+            fields = await self._redis.hgetall(self._keys.row(row))
+        return _row(row, fields) if fields else None
+
+    async def rows_of(self, entry: str) -> list[Row]:
+        """The rows that followed from the event at a log entry."""
+        plan = await self.plan_of(entry)
+        rows = [await self.get(row) for row, _, _ in plan["rows"]] if plan else []
+        return [row for row in rows if row]
+
+    async def plan_of(self, entry: str) -> Mapping[str, Any] | None:
+        """The stored plan of the event at a log entry: its revision and rows."""
+        async with available():
+            plan = await self._redis.hget(self._keys.event(entry), "plan")
+        return orjson.loads(plan) if plan else None
+
+    async def close_gate(self, api: str, reason: str, delay: float) -> None:
+        """Let nobody claim rows of `api` for `delay` seconds."""
+        async with available():
+            await self._redis.set(self._keys.gate(api), reason, px=max(1, int(delay * 1000)))
+
+
+def _claimed(row: str, reply: Any) -> Row | Refused:
+    if isinstance(reply, Exception):
+        raise StoreUnavailable(f"Redis refuses a claim: {reply}") from reply
+    if reply[0] != b"claimed":
+        return Refused(reply[0].decode(), str(reply[1].decode() if isinstance(reply[1], bytes) else reply[1]))
+    fields = reply[1:]
+    return _row(row, dict(zip(fields[::2], fields[1::2], strict=True)))
+
+
+def _row(row: str, fields: Mapping[bytes, bytes]) -> Row:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return Row(
+        id=row,
+        state=text["state"],  # type: ignore[arg-type]  # written by our scripts only
+        entry=text["entry"],
+        event=text["event"],
+        rule=text["rule"],
+        action=text["action"],
+        api=text["api"],
+        what=orjson.loads(text["what"]),
+        attempts=int(text["attempts"]),
+        fence=int(text["fence"]),
+        created=int(text["created"]),
+        ended=int(text["ended"]) if "ended" in text else None,
+        absent_at=text.get("absent_at"),
+        error=text.get("error") or None,
+        result=orjson.loads(text["result"]) if "result" in text else None,
+    )

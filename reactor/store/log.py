@@ -1,0 +1,171 @@
+"""The event log: a Redis stream that holds every accepted delivery until it is acknowledged, and longer.
+
+Owns appending (with the deliveries' de-duplication) and reading by the dispatchers' consumer group.
+Does not look into an event's body.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from redis import asyncio as aioredis
+from redis.exceptions import ResponseError
+
+from reactor.errors import StoreUnavailable
+from reactor.events import Event
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.scripts import Scripts
+
+GROUP = "dispatch"
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it stands in the log. `entry` is its place: milliseconds of acceptance, a dash, a number."""
+
+    entry: str
+    source: str
+    id: str
+    organization: str
+    body: bytes
+
+    @property
+    def accepted(self) -> int:
+        """When the event was appended, in milliseconds since the epoch, by the clock of Redis."""
+        return int(self.entry.partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a delivery stands in the log, and whether it came before."""
+
+    entry: str
+    duplicate: bool
+
+
+class EventLog:
+    """Appends and reads events. `dedup_window` is in seconds."""
+
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, dedup_window: float) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._window = int(dedup_window * 1000)
+        self._waiting: list[tuple[Event, bytes, asyncio.Future[Appended]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def append(self, event: Event, body: bytes) -> Appended:
+        """Put a verified delivery into the log and return once Redis has acknowledged it. Raises StoreUnavailable.
+
+        Deliveries that arrive while a round trip is under way share the next one: with `appendfsync always` this is
+        what turns one disk flush per event into one per group.
+        """
+        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, body, future))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        return await future
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            try:
+                results = await self._scripts.run_many(
+                    (
+                        "accept",
+                        (self._keys.seen(event.source, event.id), self._keys.log),
+                        (event.source, event.id, event.organization, body, self._window),
+                    )
+                    for event, body, _ in group
+                )
+            except StoreUnavailable as error:
+                results = [error] * len(group)
+            for (_, _, future), result in zip(group, results, strict=True):
+                _settle(future, result)
+
+    async def join(self, group: str = GROUP) -> None:
+        """Create the consumer group at the log's beginning, if there is none."""
+        try:
+            async with available():
+                await self._redis.xgroup_create(self._keys.log, group, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def read(self, consumer: str, *, block: float, count: int = BATCH) -> list[Entry]:
+        """Take events that no consumer of the group has, waiting up to `block` seconds for the first."""
+        async with available():
+            reply = await self._redis.xreadgroup(
+                GROUP, consumer, {self._keys.log: ">"}, count=count, block=int(block * 1000)
+            )
+        return list(_entries(reply))
+
+    async def take_over(self, consumer: str, *, idle: float, count: int = BATCH) -> list[Entry]:
+        """Take events that another consumer read at least `idle` seconds ago and has not acknowledged."""
+        async with available():
+            reply = await self._redis.xautoclaim(self._keys.log, GROUP, consumer, int(idle * 1000), "0", count=count)
+        return [_entry(entry, fields) for entry, fields in reply[1] if fields]
+
+    async def acknowledge(self, entries: Sequence[str]) -> None:
+        """Say that all that follows from these events is stored."""
+        if entries:
+            async with available():
+                await self._redis.xack(self._keys.log, GROUP, *entries)
+
+    async def forget_idle_consumers(self, *, idle: float) -> None:
+        """Remove consumers that hold nothing and have not asked for `idle` seconds: their processes are gone."""
+        async with available():
+            for consumer in await self._redis.xinfo_consumers(self._keys.log, GROUP):
+                if consumer["pending"] == 0 and consumer["idle"] > idle * 1000:
+                    await self._redis.xgroup_delconsumer(self._keys.log, GROUP, consumer["name"])
+
+    async def entries(self, *, count: int = 1000) -> list[Entry]:
+        """The newest events, oldest first. Changes nothing."""
+        async with available():
+            newest = await self._redis.xrevrange(self._keys.log, count=count)
+        return [_entry(entry, fields) for entry, fields in reversed(newest)]
+
+    async def length(self) -> int:
+        """How many events the log holds."""
+        async with available():
+            return int(await self._redis.xlen(self._keys.log))
+
+    async def oldest_unacknowledged(self) -> int | None:
+        """When the oldest event that is not acknowledged was accepted (ms since the epoch); None when there is none."""
+        async with available():
+            pending = await self._redis.xpending(self._keys.log, GROUP)
+            groups = await self._redis.xinfo_groups(self._keys.log)
+            last = next(group["last-delivered-id"] for group in groups if group["name"] == GROUP.encode())
+            unread = await self._redis.xrange(self._keys.log, min=b"(" + last, count=1)
+        candidates = [pending["min"]] if pending["pending"] else []
+        candidates += [entry for entry, _ in unread]
+        return min((int(entry.partition(b"-")[0]) for entry in candidates), default=None)
+
+
+def _settle(future: "asyncio.Future[Appended]", result: object) -> None:
+    if future.done():  # the request was cancelled meanwhile; the event is stored all the same
+        return
+    if isinstance(result, Exception):
+        future.set_exception(
+            result if isinstance(result, StoreUnavailable) else StoreUnavailable(f"Redis refuses: {result}")
+        )
+        return
+    fresh, entry = result  # type: ignore[misc]
+    future.set_result(Appended(entry.decode(), duplicate=not fresh))
+
+
+def _entries(reply: object) -> Iterator[Entry]:
+    """Flatten XREADGROUP's reply, which is a list of streams in RESP2 and a mapping of them in RESP3."""
+    streams = reply.values() if isinstance(reply, dict) else [entries for _, entries in reply or ()]  # type: ignore[attr-defined]
+    for entries in streams:
+        batches = entries if entries and isinstance(entries[0], list) else [entries]
+        for batch in batches:
+            for entry, fields in batch:
+                yield _entry(entry, fields)
+
+
+def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
+    source, event_id, organization = (fields[name].decode() for name in (b"source", b"id", b"organization"))
+    return Entry(entry.decode(), source, event_id, organization, fields[b"body"])

@@ -1,0 +1,88 @@
+"""The state table: what was last seen of every resource, and the verdict on each event that says something of one.
+
+Owns the order of sightings (in observe.lua). Does not know which states end what: a sighting says so itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import orjson
+from redis import asyncio as aioredis
+
+from reactor.errors import StoreUnavailable
+from reactor.events import Sighting
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.scripts import Call, Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one event is in the light of all before it. Only a `fresh` one is decided upon.
+
+    `stale`: something newer is known of the resource. `repeat`: another event said the same. `late`: older than the
+    dedup window. `before` and `after` are the resource's state around the event; `seq` counts its changes.
+    """
+
+    verdict: Literal["fresh", "stale", "repeat", "late"]
+    kind: str | None = None
+    id: str | None = None
+    before: str | None = None
+    after: str | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One event to be observed: its place in the log, the hash of what it says, and what it says of a resource."""
+
+    entry: str
+    source: str
+    meaning: str
+    sighting: Sighting | None
+
+
+class Resources:
+    """Reads and writes the state table. `dedup_window` is in seconds."""
+
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, dedup_window: float) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._window = int(dedup_window * 1000)
+
+    async def observe(self, observations: Sequence[Observation]) -> list[Verdict]:
+        """Store a verdict for each event, or return the one that was stored before. Raises StoreUnavailable."""
+        results = await self._scripts.run_many(self._call(observation) for observation in observations)
+        for result in results:
+            if isinstance(result, Exception):
+                raise StoreUnavailable(f"Redis refuses a verdict: {result}") from result
+        return [Verdict(**orjson.loads(result)) for result in results]
+
+    def _call(self, observation: Observation) -> Call:
+        source, sighting = observation.source, observation.sighting
+        kind = sighting.kind if sighting else ""
+        return (
+            "observe",
+            (self._keys.event(observation.entry), self._keys.meaning(observation.meaning)),
+            (
+                observation.entry,
+                self._window,
+                self._keys.resource(source, kind, ""),
+                self._keys.alias(source, kind, ""),
+                orjson.dumps(_said(sighting)) if sighting else "",
+            ),
+        )
+
+    async def state(self, source: str, kind: str, resource_id: str) -> str | None:
+        """The state last seen of a resource, None when it was never seen."""
+        async with available():
+            state = await self._redis.hget(self._keys.resource(source, kind, resource_id), "state")
+        return state.decode() if state else None
+
+
+def _said(sighting: Sighting) -> dict[str, object]:
+    """What the sighting does say: Lua would take a JSON null for something."""
+    said = {field.name: getattr(sighting, field.name) for field in fields(sighting)}
+    return {name: value for name, value in said.items() if value is not None}

@@ -1,0 +1,67 @@
+"""Runs the Lua scripts beside this module by their digest, alone or many in one round trip.
+
+Owns loading and NOSCRIPT (the server was restarted or its cache flushed). Knows no key.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from redis import asyncio as aioredis
+from redis.exceptions import NoScriptError
+
+from reactor.store.client import available
+
+Arg = str | bytes | int | float
+Call = tuple[str, Sequence[str], Sequence[Arg]]
+"""Script name, keys, arguments."""
+
+_FOLDER = resources.files("reactor.store") / "lua"
+SOURCES = {
+    path.name.removesuffix(".lua"): path.read_text("utf-8") for path in _FOLDER.iterdir() if path.name.endswith(".lua")
+}
+
+
+class Scripts:
+    """A set of scripts at one server; the store's own unless others are given by name."""
+
+    def __init__(self, redis: "aioredis.Redis", sources: Mapping[str, str] = SOURCES) -> None:
+        self._redis = redis
+        self._sources = sources
+        self._digests = {
+            name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in sources.items()
+        }
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+        """Run one script. Raises StoreUnavailable."""
+        [result] = await self.run_many([(name, keys, args)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def run_many(self, calls: Iterable[Call]) -> list[Any]:
+        """Run scripts in order in one round trip; a script that failed has its exception as result.
+
+        Not a transaction: each script is one. Raises StoreUnavailable when the server can't be reached at all.
+        """
+        calls = list(calls)
+        results = await self._send(calls)
+        missing = [number for number, result in enumerate(results) if isinstance(result, NoScriptError)]
+        if missing:
+            await self._load({calls[number][0] for number in missing})
+            for number, result in zip(missing, await self._send([calls[number] for number in missing]), strict=True):
+                results[number] = result
+        return results
+
+    async def _send(self, calls: Sequence[Call]) -> list[Any]:
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name, keys, args in calls:
+                pipeline.evalsha(self._digests[name], len(keys), *keys, *args)
+            return await pipeline.execute(raise_on_error=False)
+
+    async def _load(self, names: set[str]) -> None:
+        async with available():
+            for name in names:
+                await self._redis.script_load(self._sources[name])

@@ -1,0 +1,35 @@
+"""One instance's data at one server: the log, the state table, the ledger and the due set, opened together."""
+
+from redis import asyncio as aioredis
+
+from reactor.settings import Settings
+from reactor.store.client import ServerCheck, connect, ready
+from reactor.store.due import Due
+from reactor.store.keys import Keys
+from reactor.store.ledger import Ledger
+from reactor.store.log import EventLog
+from reactor.store.resources import Resources
+
+
+class Store:
+    """Opens connections for a process. `blocking` is the longest time, in seconds, that a command of it waits for data."""
+
+    def __init__(self, settings: Settings, *, blocking: float = 0.0) -> None:
+        self.redis: aioredis.Redis = connect(settings.redis_url, blocking=blocking)
+        self.keys = Keys(settings.instance)
+        self._declared = settings.redis_durability == "declared"
+        window = settings.dedup_window
+        self.log = EventLog(self.redis, self.keys, dedup_window=window)
+        self.resources = Resources(self.redis, self.keys, dedup_window=window)
+        self.ledger = Ledger(
+            self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
+        )
+        self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after)
+
+    async def ready(self) -> ServerCheck:
+        """Check server and layout before the first write. Raises StoreError that lists what must change."""
+        return await ready(self.redis, self.keys, declared=self._declared)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.redis.aclose()

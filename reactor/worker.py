@@ -1,0 +1,238 @@
+"""The worker: one process that takes jobs from RQ's queue and performs hundreds of them at once.
+
+Owns the way of a job from the queue to its end: pop, claim, perform, finish. The lease is renewed while a job runs; a job
+whose lease could not be renewed is stopped. What a job does is its handler's.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from reactor.apis.client import ApiClient
+from reactor.config import load_config
+from reactor.errors import StoreUnavailable
+from reactor.failpoints import failpoint
+from reactor.handlers.context import Context, LeaseLost
+from reactor.handlers.table import HANDLERS
+from reactor.queue import JobQueue, Popped
+from reactor.settings import load_settings
+from reactor.store.ledger import Ending, Refused, Row
+from reactor.store.store import Store
+
+BLOCK = 1.0
+"""Seconds to wait for a job before looking whether to stop."""
+
+PAUSE = 0.5
+"""Seconds to leave Redis alone when it is unable."""
+
+BEAT = 5.0
+PRESENCE = 20.0
+"""Seconds between two signs of life for RQ's tools, and after which a silent worker vanishes from them."""
+
+log = structlog.get_logger("reactor.worker")
+
+
+@dataclass
+class Running:
+    """A job that is being performed: its row, its task, and when its lease was last known to hold."""
+
+    row: Row
+    renewed: float
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass
+class Tally:
+    """Attempts since the worker started."""
+
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass
+class Worker:
+    """Performs jobs of one queue. `context` holds what handlers need."""
+
+    store: Store
+    queue: JobQueue
+    context: Context
+    running: dict[str, Running] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self._presence = self.queue.presence(ttl=PRESENCE)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Take and perform jobs until told to stop; then finish those in hand, within the drain time."""
+        upkeep = [asyncio.create_task(self._renew_forever()), asyncio.create_task(self._beat_forever())]
+        try:
+            while not stopping.is_set():
+                try:
+                    await self._take()
+                except StoreUnavailable as error:
+                    log.warning("worker paused", error=str(error))
+                    await asyncio.sleep(PAUSE)
+            await self._drain()
+        finally:
+            for task in upkeep:
+                task.cancel()
+            await asyncio.gather(*upkeep, return_exceptions=True)
+            await self._leave()
+
+    async def _take(self) -> None:
+        """Wait for jobs and start as many as there is room for."""
+        room = self.context.settings.concurrency - len(self.running)
+        if room <= 0:
+            tasks = [job.task for job in self.running.values() if job.task]
+            await asyncio.wait(tasks, timeout=BLOCK, return_when=asyncio.FIRST_COMPLETED)
+        elif await self.queue.wait(BLOCK):
+            await self.start(await self.queue.pop(self._presence.name, room))
+
+    async def start(self, popped: Sequence[Popped]) -> None:
+        """Claim the rows of jobs just taken and begin to perform them."""
+        failpoint("worker.after_pop")
+        for job in popped:
+            if job.ticket is None:
+                log.error("job refused", rq_job=job.job_id, error="not a job of this reactor; it never ran")
+                await self.queue.refuse(job.job_id)
+        ours = [(job.job_id, job.ticket.row) for job in popped if job.ticket]
+        claims = await self.store.ledger.claim([row for _, row in ours], self._presence.name)
+        failpoint("worker.after_claim")
+        for (job_id, row_id), claim in zip(ours, claims, strict=True):
+            if isinstance(claim, Refused):
+                log.info("job not claimed", job=row_id, reason=claim.reason, detail=claim.detail)
+                await self.queue.remove([job_id])
+            else:
+                job = self.running[row_id] = Running(claim, time.monotonic())
+                job.task = asyncio.create_task(self._perform(job, job_id))
+
+    async def _perform(self, job: Running, job_id: str) -> None:
+        """Perform one row and write down how it ended."""
+        row, began = job.row, time.monotonic()
+        try:
+            ending = await attempt(row, self.context)
+            if await self._finish(job, ending):
+                failpoint("worker.after_finish")
+                self._report(row, ending, time.monotonic() - began)
+            else:
+                log.warning("job lost", job=row.id, rule=row.rule, event_id=row.event, error="another worker has it")
+            await self.queue.remove([job_id])
+        except LeaseLost as error:
+            log.warning("job lost", job=row.id, rule=row.rule, event_id=row.event, error=str(error))
+        except StoreUnavailable as error:
+            log.warning("job unrecorded", job=row.id, error=f"the sweeper will give it out again: {error}")
+        finally:
+            self.running.pop(row.id, None)
+
+    async def _finish(self, job: Running, ending: Ending) -> bool:
+        """Record the end, as long as the lease lasts; after that the row is somebody else's."""
+        while True:
+            try:
+                return await self.store.ledger.finish(job.row, ending)
+            except StoreUnavailable:
+                if time.monotonic() - job.renewed > self.context.settings.lease:
+                    raise
+                await asyncio.sleep(PAUSE)
+
+    def _report(self, row: Row, ending: Ending, took: float) -> None:
+        if ending.state == "done":
+            self.tally.done += 1
+        else:
+            self.tally.failed += 1
+        write = log.info if ending.state in ("done", "due") else log.error
+        write(
+            "job " + ("to be retried" if ending.state == "due" else ending.state),
+            job=row.id,
+            rule=row.rule,
+            event_id=row.event,
+            attempt=row.attempts,
+            seconds=round(took, 3),
+            error=ending.error or None,
+        )
+
+    async def _renew_forever(self) -> None:
+        """Renew every lease three times in its time; stop jobs whose lease is gone or can't be known to hold."""
+        lease = self.context.settings.lease
+        while True:
+            await asyncio.sleep(lease / 3)
+            for job in list(self.running.values()):
+                if not await self._renew(job, lease) and job.task:
+                    job.task.cancel()
+
+    async def _renew(self, job: Running, lease: float) -> bool:
+        asked = time.monotonic()
+        try:
+            held = await self.store.ledger.renew(job.row)
+        except StoreUnavailable:
+            return asked - job.renewed < lease
+        job.renewed = asked
+        return held
+
+    async def _beat_forever(self) -> None:
+        """Show RQ's tools that the worker lives; that nobody can see it now must not end it."""
+        shown = False
+        while True:
+            try:
+                if not shown:
+                    await self._presence.appear()
+                    shown = True
+                await self._presence.beat(busy=bool(self.running), done=self.tally.done, failed=self.tally.failed)
+            except StoreUnavailable as error:
+                log.warning("worker not visible", error=str(error))
+            await asyncio.sleep(BEAT)
+
+    async def _drain(self) -> None:
+        tasks = [job.task for job in self.running.values() if job.task]
+        if not tasks:
+            return
+        log.info("worker draining", jobs=len(tasks), seconds=self.context.settings.drain)
+        _, late = await asyncio.wait(tasks, timeout=self.context.settings.drain)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _leave(self) -> None:
+        try:
+            await self._presence.leave()
+        except StoreUnavailable as error:
+            log.warning("worker still listed", error=str(error))
+
+
+async def attempt(row: Row, context: Context) -> Ending:
+    """Perform one attempt of a row; whatever goes wrong becomes its ending. Raises LeaseLost, StoreUnavailable."""
+    if row.attempts > context.settings.attempts:
+        return Ending("dead", error=f"{row.attempts - 1} attempts ended with their worker; see the workers' logs")
+    handler = HANDLERS.get(row.action)
+    if handler is None:
+        return Ending("dead", error=f"no handler for action {row.action!r}; there are {', '.join(HANDLERS)}")
+    try:
+        return await handler(row, context)
+    except (LeaseLost, StoreUnavailable):
+        raise
+    except Exception as error:  # the boundary: a fault in one job must not end the other jobs of this process
+        log.exception("job faulty", job=row.id, rule=row.rule, event_id=row.event)
+        return Ending("dead", error=f"a fault in the reactor: {type(error).__name__}: {error}")
+
+
+def perform(row: str, number: int) -> None:
+    """The one function that may stand in an RQ job; for a stock `rq worker` that was started on this queue by mistake.
+
+    It claims the row like any worker, so running it twice, late or beside our own worker has no further effect.
+    """
+    asyncio.run(_perform_alone(row, number))
+
+
+async def _perform_alone(row: str, number: int) -> None:
+    settings = load_settings()
+    store, client = Store(settings), ApiClient(connections=1)
+    try:
+        context = Context(settings, load_config(settings.config), store.ledger, client)
+        [claim] = await store.ledger.claim([row], f"stock-{number}")
+        if isinstance(claim, Row):
+            await store.ledger.finish(claim, await attempt(claim, context))
+    finally:
+        await client.close()
+        await store.close()
