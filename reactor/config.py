@@ -104,7 +104,8 @@ class Config:
 
     def sources(self) -> dict[str, Source]:
         """The sources with their secrets, ready to verify. Raises ConfigError: secret or organization missing or wrong."""
-        built, problems = {}, []
+        built: dict[str, Source] = {}
+        problems: list[Problem] = []
         for name, entry in self.source_entries.items():
             try:
                 built[name] = self._source(name, entry)

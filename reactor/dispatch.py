@@ -20,10 +20,10 @@ from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
 from reactor.rules.cel import Unknown
 from reactor.rules.match import CompiledAction, Decision
-from reactor.store.store import Store
 from reactor.store.ledger import NewRow, Plan
 from reactor.store.log import Entry
 from reactor.store.resources import Observation, Verdict
+from reactor.store.store import Store
 
 BLOCK = 1.0
 """Seconds to wait for the next event before looking after those of dispatchers that are gone."""

@@ -127,7 +127,7 @@ class JobQueue:
             )
             pipeline.execute()
 
-    async def wait(self, seconds: float) -> bool:
+    async def wait(self, seconds: int) -> bool:
         """Wait until the queue holds a job; moving its head onto itself blocks without taking anything."""
         try:
             async with available():
@@ -212,8 +212,7 @@ class Presence:
                 self._worker.register_birth()
             with self._worker.connection.pipeline() as pipeline:
                 self._worker.set_state("busy" if busy else "idle", pipeline)
-                counts = {"successful_job_count": done, "failed_job_count": failed}
-                pipeline.hset(self._worker.key, mapping=counts)
+                pipeline.hset(self._worker.key, mapping={"successful_job_count": done, "failed_job_count": failed})
                 self._worker.heartbeat(self._ttl, pipeline)
                 pipeline.execute()
 

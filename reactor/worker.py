@@ -1,7 +1,7 @@
 """The worker: one process that takes jobs from RQ's queue and performs hundreds of them at once.
 
-Owns the way of a job from the queue to its end: pop, claim, perform, finish. The lease is renewed while a job runs; a job
-whose lease could not be renewed is stopped. What a job does is its handler's.
+Owns the way of a job from the queue to its end: pop, claim, perform, finish. The lease is renewed while a job runs; a
+job whose lease could not be renewed is stopped. What a job does is its handler's.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.store import Store
 
-BLOCK = 1.0
+BLOCK = 1
 """Seconds to wait for a job before looking whether to stop."""
 
 PAUSE = 0.5
@@ -106,8 +106,8 @@ class Worker:
                 log.info("job not claimed", job=row_id, reason=claim.reason, detail=claim.detail)
                 await self.queue.remove([job_id])
             else:
-                job = self.running[row_id] = Running(claim, time.monotonic())
-                job.task = asyncio.create_task(self._perform(job, job_id))
+                running = self.running[row_id] = Running(claim, time.monotonic())
+                running.task = asyncio.create_task(self._perform(running, job_id))
 
     async def _perform(self, job: Running, job_id: str) -> None:
         """Perform one row and write down how it ended."""

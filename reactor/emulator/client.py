@@ -27,7 +27,8 @@ class Emulator:
 
     def create_volume(self, name: str) -> dict[str, Any]:
         """Ask for a volume, as a customer does."""
-        return self._ask("POST", "/api/volumes", {"name": name})
+        volume: dict[str, Any] = self._ask("POST", "/api/volumes", {"name": name})
+        return volume
 
     def deliver_to(self, url: str, secret: str) -> None:
         """Send all events to this endpoint from now on."""
@@ -54,7 +55,8 @@ class Emulator:
 
     def deliveries(self) -> dict[str, Any]:
         """Attempts that have ended, how many deliveries have not, and what was lost before Svix."""
-        return self._ask("GET", "/emulator/deliveries")
+        deliveries: dict[str, Any] = self._ask("GET", "/emulator/deliveries")
+        return deliveries
 
     def volumes(self) -> list[dict[str, Any]]:
         """Every volume there ever was."""

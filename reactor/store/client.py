@@ -113,7 +113,7 @@ async def check_schema(redis: "aioredis.Redis", keys: Keys) -> None:
     """Write the layout's version if there is none; refuse data of a newer one. Raises SchemaError, StoreUnavailable."""
     async with available():
         await redis.set(keys.schema, SCHEMA, nx=True)
-        found = int(await redis.get(keys.schema))
+        found = int(await redis.get(keys.schema) or SCHEMA)
     if found > SCHEMA:
         raise SchemaError(
             f"the data of instance {keys.instance!r} has layout {found}, this reactor knows {SCHEMA}: "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reactor.store.client import available
 from reactor.store.store import Store
@@ -27,7 +28,7 @@ class Figures:
 async def read_figures(store: Store) -> Figures:
     """Read all figures. Raises StoreUnavailable."""
     async with available():
-        counts = await store.redis.hgetall(store.keys.count)
+        counts: Any = await store.redis.hgetall(store.keys.count)
         dead = await store.redis.zcard(store.keys.finished("dead"))
         unknown = await store.redis.zcard(store.keys.finished("unknown"))
     return Figures(

@@ -5,22 +5,38 @@ from dataclasses import dataclass
 SCHEMA = 1
 """Version of the layout below. A reactor refuses data of a newer version than its own."""
 
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One kind of key; `{i}` is the instance."""
+
+    name: str
+    type: str
+    holds: str
+    lives: str
+
+
 TABLE = (
-    # key                                type     what it holds                                          lifetime
-    ("{i}:schema",                       "string", "version of this layout",                              "for ever"),
-    ("{i}:log",                          "stream", "the event log: source, id, received, body",           "until acknowledged and older than the dedup window"),
-    ("{i}:seen:{source}:{id}",           "string", "log entry of a delivery's id",                        "dedup window"),
-    ("{i}:event:{entry}",                "hash",   "verdict and plan of one event",                       "twice the dedup window"),
-    ("{i}:meaning:{hash}",               "string", "log entry that said this first",                      "dedup window"),
-    ("{i}:resource:{source}:{kind}:{id}", "hash",  "state, time, seq, name",                              "twice the dedup window after its last event"),
-    ("{i}:alias:{source}:{kind}:{name}", "string", "id of the resource of this name",                     "as its resource"),
-    ("{i}:row:{row}",                    "hash",   "one job of the ledger",                               "twice the dedup window once finished"),
-    ("{i}:due",                          "zset",   "everything with a time, by that time in milliseconds", "for ever"),
-    ("{i}:finished:{state}",             "zset",   "rows that ended dead or unknown, by time",            "for ever, entries go with their rows"),
-    ("{i}:gate:{api}",                   "string", "why an API takes no calls now",                       "until it does"),
-    ("{i}:lock:{lock}",                  "string", "row that is creating a resource of this name",        "a lease"),
-    ("{i}:count",                        "hash",   "counters shared by all processes",                    "for ever"),
-)  # fmt: skip
+    Key("{i}:schema", "string", "version of this layout", "for ever"),
+    Key("{i}:log", "stream", "the event log: source, id, organization, body", "until trimmed"),
+    Key("{i}:seen:{source}:{id}", "string", "log entry of a delivery's signed id", "dedup window"),
+    Key("{i}:event:{entry}", "hash", "verdict and plan of one event", "twice the dedup window"),
+    Key("{i}:meaning:{hash}", "string", "log entry of the event that said this first", "dedup window"),
+    Key(
+        "{i}:resource:{source}:{kind}:{id}",
+        "hash",
+        "state, its time, seq, name",
+        "twice the window after its last event",
+    ),
+    Key("{i}:alias:{source}:{kind}:{name}", "string", "id of the resource of this name", "as its resource"),
+    Key("{i}:row:{row}", "hash", "one job of the ledger", "twice the dedup window once ended"),
+    Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
+    Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
+    Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
+    Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and a minute"),
+    Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
+)
+"""The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)

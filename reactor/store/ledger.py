@@ -14,7 +14,7 @@ from redis import asyncio as aioredis
 from reactor.errors import StoreUnavailable
 from reactor.store.client import available
 from reactor.store.keys import Keys
-from reactor.store.scripts import Call, Scripts
+from reactor.store.scripts import Arg, Call, Scripts
 
 LOCK_MARGIN = 60.0
 """How many seconds longer than a lease the lock on a name lasts: a killed worker's successor must find it held."""
@@ -38,7 +38,7 @@ class NewRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What follows from one event, for ever: the revision that decided, the rows, and the actions that could not be rendered."""
+    """What follows from one event, for ever: the revision that decided, the rows, the actions that can't be rendered."""
 
     entry: str
     event: str
@@ -83,7 +83,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How one attempt ends. `delay` (seconds) and `spent` matter for `due` only: when to try again, and whether it counts."""
+    """How one attempt ends. For `due`: `delay` is in seconds, and `spent` says whether the attempt counts."""
 
     state: State
     error: str = ""
@@ -145,11 +145,11 @@ class Ledger:
     async def renew(self, row: Row, **notes: str) -> bool:
         """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
         flat = [part for pair in notes.items() for part in pair]
-        args = (row.id, row.fence, self._lease, self._lock, *flat)
+        args: list[Arg] = [row.id, row.fence, self._lease, self._lock, *flat]
         return bool(await self._scripts.run("renew", (self._keys.row(row.id), self._keys.due), args))
 
     async def lock(self, row: Row, name: str) -> tuple[int, str]:
-        """Ask for the lock on creating `name`: (1, what was noted as absent while it lasted), (0, holder), (-1, lease lost)."""
+        """Ask for the lock on creating `name`: (1, absent_at while it lasted), (0, its holder), (-1, lease lost)."""
         keys = (self._keys.row(row.id), self._keys.lock(name))
         code, detail = await self._scripts.run("lock", keys, (row.id, row.fence, self._lock))
         return int(code), detail.decode()
@@ -159,7 +159,7 @@ class Ledger:
         fields = {"error": ending.error}
         if ending.result is not None:
             fields["result"] = orjson.dumps(ending.result).decode()
-        args = (
+        args: list[Arg] = [
             row.id,
             row.fence,
             ending.state,
@@ -170,14 +170,14 @@ class Ledger:
             row.accepted,
             ",".join(str(bound) for bound in HISTOGRAM),
             *(part for pair in fields.items() for part in pair),
-        )
+        ]
         keys = (self._keys.row(row.id), self._keys.due, self._keys.count, self._keys.finished(ending.state))
         return bool(await self._scripts.run("finish", keys, args))
 
     async def get(self, row: str) -> Row | None:
         """Read one row."""
         async with available():
-            fields = await self._redis.hgetall(self._keys.row(row))
+            fields: Any = await self._redis.hgetall(self._keys.row(row))
         return _row(row, fields) if fields else None
 
     async def rows_of(self, entry: str) -> list[Row]:

@@ -7,6 +7,7 @@ Does not look into an event's body.
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis import asyncio as aioredis
 from redis.exceptions import ResponseError
@@ -117,14 +118,15 @@ class EventLog:
     async def forget_idle_consumers(self, *, idle: float) -> None:
         """Remove consumers that hold nothing and have not asked for `idle` seconds: their processes are gone."""
         async with available():
-            for consumer in await self._redis.xinfo_consumers(self._keys.log, GROUP):
+            consumers: Any = await self._redis.xinfo_consumers(self._keys.log, GROUP)
+            for consumer in consumers:
                 if consumer["pending"] == 0 and consumer["idle"] > idle * 1000:
                     await self._redis.xgroup_delconsumer(self._keys.log, GROUP, consumer["name"])
 
     async def entries(self, *, count: int = 1000) -> list[Entry]:
         """The newest events, oldest first. Changes nothing."""
         async with available():
-            newest = await self._redis.xrevrange(self._keys.log, count=count)
+            newest: Any = await self._redis.xrevrange(self._keys.log, count=count)
         return [_entry(entry, fields) for entry, fields in reversed(newest)]
 
     async def length(self) -> int:
@@ -135,16 +137,16 @@ class EventLog:
     async def oldest_unacknowledged(self) -> int | None:
         """When the oldest event that is not acknowledged was accepted (ms since the epoch); None when there is none."""
         async with available():
-            pending = await self._redis.xpending(self._keys.log, GROUP)
-            groups = await self._redis.xinfo_groups(self._keys.log)
+            pending: Any = await self._redis.xpending(self._keys.log, GROUP)
+            groups: Any = await self._redis.xinfo_groups(self._keys.log)
             last = next(group["last-delivered-id"] for group in groups if group["name"] == GROUP.encode())
-            unread = await self._redis.xrange(self._keys.log, min=b"(" + last, count=1)
+            unread: Any = await self._redis.xrange(self._keys.log, min=b"(" + last, count=1)
         candidates = [pending["min"]] if pending["pending"] else []
         candidates += [entry for entry, _ in unread]
         return min((int(entry.partition(b"-")[0]) for entry in candidates), default=None)
 
 
-def _settle(future: "asyncio.Future[Appended]", result: object) -> None:
+def _settle(future: "asyncio.Future[Appended]", result: Any) -> None:
     if future.done():  # the request was cancelled meanwhile; the event is stored all the same
         return
     if isinstance(result, Exception):
@@ -152,13 +154,13 @@ def _settle(future: "asyncio.Future[Appended]", result: object) -> None:
             result if isinstance(result, StoreUnavailable) else StoreUnavailable(f"Redis refuses: {result}")
         )
         return
-    fresh, entry = result  # type: ignore[misc]
+    fresh, entry = result
     future.set_result(Appended(entry.decode(), duplicate=not fresh))
 
 
-def _entries(reply: object) -> Iterator[Entry]:
+def _entries(reply: Any) -> Iterator[Entry]:
     """Flatten XREADGROUP's reply, which is a list of streams in RESP2 and a mapping of them in RESP3."""
-    streams = reply.values() if isinstance(reply, dict) else [entries for _, entries in reply or ()]  # type: ignore[attr-defined]
+    streams = reply.values() if isinstance(reply, dict) else [entries for _, entries in reply or ()]
     for entries in streams:
         batches = entries if entries and isinstance(entries[0], list) else [entries]
         for batch in batches:

@@ -5,7 +5,7 @@ Owns the order of sightings (in observe.lua). Does not know which states end wha
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 from redis import asyncio as aioredis
@@ -78,7 +78,7 @@ class Resources:
     async def state(self, source: str, kind: str, resource_id: str) -> str | None:
         """The state last seen of a resource, None when it was never seen."""
         async with available():
-            state = await self._redis.hget(self._keys.resource(source, kind, resource_id), "state")
+            state: Any = await self._redis.hget(self._keys.resource(source, kind, resource_id), "state")
         return state.decode() if state else None
 
 

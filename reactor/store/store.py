@@ -12,7 +12,7 @@ from reactor.store.resources import Resources
 
 
 class Store:
-    """Opens connections for a process. `blocking` is the longest time, in seconds, that a command of it waits for data."""
+    """Opens connections for a process. `blocking` is the longest time, in seconds, that one of its reads waits."""
 
     def __init__(self, settings: Settings, *, blocking: float = 0.0) -> None:
         self.redis: aioredis.Redis = connect(settings.redis_url, blocking=blocking)
