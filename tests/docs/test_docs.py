@@ -1,0 +1,78 @@
+"""The documents are held against the program: what they list is all there is, and their examples run."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reactor.cli import reactor
+from reactor.config import load_config
+from reactor.settings import Settings
+from reactor.webhook import Reason
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def yaml_blocks(document: str) -> list[str]:
+    text = (ROOT / document).read_text("utf-8")
+    return [block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if re.search(r"^rules:", block, re.M)]
+
+
+EXAMPLES = [(name, number) for name in ("README.md", "docs/rules.md") for number in range(len(yaml_blocks(name)))]
+
+
+@pytest.mark.parametrize(("document", "number"), EXAMPLES)
+def test_every_rule_in_the_documents_loads(document: str, number: int, tmp_path: Path) -> None:
+    directory = tmp_path / "config"
+    shutil.copytree(ROOT / "config", directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    (directory / "rules" / "example.yaml").write_text(yaml_blocks(document)[number], "utf-8")
+
+    config = load_config(directory)
+
+    assert config.rules.rules
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    documented = dict(re.findall(r"^\| `REACTOR_(\w+)` \| `?([^|`]*)`? \|", OPERATIONS, re.M))
+
+    assert set(documented) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+        assert documented[name.upper()].strip() == default
+        assert str(field.description) in OPERATIONS
+
+
+def test_every_figure_is_documented() -> None:
+    source = (ROOT / "reactor" / "metrics.py").read_text("utf-8")
+
+    for name in re.findall(r'"(reactor_\w+)"', source):
+        assert name in OPERATIONS, name
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    sources = "".join((ROOT / "reactor" / name).read_text("utf-8") for name in ("app.py", "webhook.py", "events.py"))
+    reasons = set(re.findall(r'DeliveryRejected\(\s*\d+,\s*"(\w+)"', sources)) | {
+        reason.name.lower() for reason in Reason
+    }
+
+    assert len(reasons) > 12
+    for reason in reasons:
+        assert f"`{reason}`" in OPERATIONS, reason
+
+
+def test_every_command_that_the_documents_name_exists() -> None:
+    for document in ("README.md", "docs/operations.md", "CHANGELOG.md"):
+        named = re.findall(r"(?:`|^)reactor ([a-z]+)", (ROOT / document).read_text("utf-8"), re.M)
+
+        assert named
+        assert set(named) <= set(reactor.commands), document
+
+
+def test_every_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+
+    for target in re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text("utf-8")):
+        assert target in targets
