@@ -6,8 +6,8 @@ a ConfigError with every problem of every file; nothing is half loaded.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
-from reactor.apis.provider import Provider
+from reactor.apis.provider import Create, Provider, Resource
 from reactor.apis.recognise import recognise
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
@@ -144,70 +144,93 @@ class _Loader:
         self.digest = hashlib.sha256()
 
     def load(self) -> Config:
-        secrets = self._secrets()
-        apis = self._apis(secrets)
-        sources = self._sources(apis, secrets)
-        rules = self._rules(apis)
-        if self.problems:
-            raise ConfigError(*self.problems)
+        """Each file by itself, then all together: what refers to a broken file is not to blame for it."""
+        secret_files = self._read([self.directory / "secrets.yaml"], SecretsFile)
+        source_files = self._read([self.directory / "sources.yaml"], SourcesFile)
+        provider_files = self._read(self.directory.glob("apis/*.yaml"), Provider)
+        rule_files = self._read(self.directory.glob("rules/*.yaml"), RuleFile)
+        openapis = self._openapis(provider_files)
+        self._raise_problems()
+        secrets = self._secrets(secret_files)
+        apis = {
+            (name := Path(document.file).stem): self._api(name, document, provider, openapis, secrets)
+            for document, provider in provider_files
+        }
+        sources = self._sources(source_files, apis, secrets)
+        rules = self._rules(rule_files, apis)
+        self._raise_problems()
         return Config(self.digest.hexdigest()[:12], apis, Rules(rules), sources, secrets)
 
-    def _read(self, path: Path, model: type[M]) -> tuple[Document, M] | None:
-        name = str(path.relative_to(self.directory))
+    def _raise_problems(self) -> None:
+        if self.problems:
+            raise ConfigError(*self.problems)
+
+    def _read(self, paths: Iterable[Path], model: type[M]) -> list[tuple[Document, M]]:
+        """The files that are sound, each as its document and its model."""
+        files = []
+        for path in sorted(path for path in paths if not path.name.endswith(".test.yaml")):
+            try:
+                if (content := self._content(path)) is not None:
+                    document = load(content, str(path))
+                    files.append((document, validate(document, model)))
+            except ConfigError as error:
+                self.problems += error.problems
+        return files
+
+    def _openapis(self, files: Iterable[tuple[Document, Provider]]) -> dict[str, OpenApi]:
+        """The OpenAPI documents that provider files name, those that are sound."""
+        openapis = {}
+        for name in sorted({name for _, file in files for name in (file.openapi, file.webhooks) if name}):
+            path = self.directory / "apis" / name
+            try:
+                if (content := self._content(path, "; make it with `reactor apis import`")) is not None:
+                    document = orjson.loads(content)
+                    openapis[name] = OpenApi.parse(document if isinstance(document, dict) else {})
+            except orjson.JSONDecodeError as error:
+                self.problems.append(Problem(str(path), error.lineno, error.colno, f"found no JSON: {error.msg}"))
+            except ConfigError as error:
+                self.problems += [replace(problem, file=str(path)) for problem in error.problems]
+        return openapis
+
+    def _content(self, path: Path, remedy: str = "") -> bytes | None:
+        """A file's bytes, which become part of the revision; None if it can't be read."""
         try:
             content = path.read_bytes()
-            self.digest.update(f"{name}\0{len(content)}\0".encode() + content)
-            document = load(content, str(path))
-            return document, validate(document, model)
         except OSError as error:
-            self.problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}"))
-        except ConfigError as error:
-            self.problems += error.problems
-        return None
-
-    def _read_json(self, path: Path) -> OpenApi | None:
-        try:
-            content = path.read_bytes()
-            self.digest.update(content)
-            return OpenApi.parse(orjson.loads(content))
-        except OSError as error:
-            self.problems.append(
-                Problem(str(path), 0, 0, f"can't be read: {error.strerror}; make it with `reactor apis import`")
-            )
-        except (orjson.JSONDecodeError, ConfigError) as error:
-            self.problems.append(Problem(str(path), 0, 0, f"is no compact OpenAPI document: {error}"))
-        return None
-
-    def _secrets(self) -> dict[str, Secret]:
-        read = self._read(self.directory / "secrets.yaml", SecretsFile)
-        if read is None:
-            return {}
-        document, file = read
-        for name, entry in file.secrets.items():
-            if bool(entry.env) == bool(entry.file):
-                self.problems.append(document.problem(("secrets", name), "expected one of `env` and `file`"))
-        return {name: Secret(name, e.env, e.file, tuple(e.hosts)) for name, e in file.secrets.items()}
-
-    def _apis(self, secrets: Mapping[str, Secret]) -> dict[str, Api]:
-        apis = {}
-        for path in sorted((self.directory / "apis").glob("*.yaml")):
-            read = self._read(path, Provider)
-            if read and (api := self._api(path.stem, *read, secrets)):
-                apis[api.name] = api
-        return apis
-
-    def _api(self, name: str, document: Document, provider: Provider, secrets: Mapping[str, Secret]) -> Api | None:
-        openapi = self._read_json(self.directory / "apis" / provider.openapi)
-        webhooks = self._read_json(self.directory / "apis" / provider.webhooks) if provider.webhooks else None
-        key = None
-        if provider.auth:
-            key = self._secret(document, ("auth", "bearer"), provider.auth.bearer, secrets)
-        if openapi is None:
+            self.problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}{remedy}"))
             return None
+        self.digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+        return content
+
+    def _secrets(self, files: Iterable[tuple[Document, SecretsFile]]) -> dict[str, Secret]:
+        secrets = {}
+        for document, file in files:
+            for name, entry in file.secrets.items():
+                if bool(entry.env) == bool(entry.file):
+                    found = "both" if entry.env else "neither"
+                    message = f"found {found} of `env` and `file`, expected one of them"
+                    self.problems.append(document.problem(("secrets", name), message, key=True))
+                secrets[name] = Secret(name, entry.env, entry.file, tuple(entry.hosts))
+        return secrets
+
+    def _api(
+        self,
+        name: str,
+        document: Document,
+        provider: Provider,
+        openapis: Mapping[str, OpenApi],
+        secrets: Mapping[str, Secret],
+    ) -> Api:
+        openapi, webhooks = openapis[provider.openapi], openapis.get(provider.webhooks)
         self._check_operations(document, provider, openapi)
         replaced = os.environ.get(provider.server.env, "") if provider.server.env else ""
         server = (replaced or provider.server.url).rstrip("/")
-        host = urlsplit(server).hostname or ""
+        host = _host(server)
+        if not host:
+            origin = f" in {provider.server.env}" if replaced else ""
+            message = f"found {server!r}{origin}, expected a URL like https://app.daytona.io/api"
+            self.problems.append(document.problem(("server",), message))
+        key = self._secret(document, ("auth", "bearer"), provider.auth.bearer, secrets) if provider.auth else None
         if key and key.hosts and not replaced and host not in key.hosts:
             message = f"found host {host!r}, but secret {key.name} may go to {', '.join(key.hosts)} only"
             self.problems.append(document.problem(("server",), message))
@@ -217,23 +240,28 @@ class _Loader:
         """Every operation a provider file names must be in its document."""
         for path, operation in _operations(provider):
             if operation not in openapi.operations:
-                self.problems.append(document.problem(path, expected_one_of(operation, openapi.operations), key=True))
+                message = expected_one_of(operation, openapi.operations)
+                self.problems.append(document.problem(path, message, key=path[-1] == operation))
         for name, create in provider.creates.items():
             if create.resource not in provider.resources:
                 message = expected_one_of(create.resource, provider.resources)
                 self.problems.append(document.problem(("creates", name, "resource"), message))
+            elif not _findable(create, provider.resources[create.resource]):
+                message = f"found no `find`, expected it, or `list` and `labels`: it must be told whether {name} acted"
+                self.problems.append(document.problem(("resources", create.resource), message, key=True))
 
-    def _sources(self, apis: Mapping[str, Api], secrets: Mapping[str, Secret]) -> dict[str, SourceEntry]:
-        read = self._read(self.directory / "sources.yaml", SourcesFile)
-        if read is None:
-            return {}
-        document, file = read
-        for name, entry in file.sources.items():
-            if entry.api not in apis:
-                self.problems.append(document.problem(("sources", name, "api"), expected_one_of(entry.api, apis)))
-            for number, secret in enumerate(entry.secrets):
-                self._secret(document, ("sources", name, "secrets", number), secret, secrets)
-        return dict(file.sources)
+    def _sources(
+        self, files: Iterable[tuple[Document, SourcesFile]], apis: Mapping[str, Api], secrets: Mapping[str, Secret]
+    ) -> dict[str, SourceEntry]:
+        sources = {}
+        for document, file in files:
+            for name, entry in file.sources.items():
+                if entry.api not in apis:
+                    self.problems.append(document.problem(("sources", name, "api"), expected_one_of(entry.api, apis)))
+                for number, secret in enumerate(entry.secrets):
+                    self._secret(document, ("sources", name, "secrets", number), secret, secrets)
+                sources[name] = entry
+        return sources
 
     def _secret(
         self, document: Document, path: tuple[str | int, ...], name: str, secrets: Mapping[str, Secret]
@@ -242,25 +270,19 @@ class _Loader:
             self.problems.append(document.problem(path, f"{expected_one_of(name, secrets)} (declared in secrets.yaml)"))
         return secrets.get(name)
 
-    def _rules(self, apis: Mapping[str, Api]) -> list[CompiledRule]:
+    def _rules(self, files: Iterable[tuple[Document, RuleFile]], apis: Mapping[str, Api]) -> list[CompiledRule]:
         fields = _Fields(apis)
         compiled: dict[str, CompiledRule] = {}
-        for path in sorted((self.directory / "rules").glob("*.yaml")):
-            if path.name.endswith(".test.yaml"):
-                continue
-            read = self._read(path, RuleFile)
-            for number, rule in enumerate(read[1].rules if read else ()):
-                document = read[0]  # type: ignore[index]  # there are rules, so it was read
+        for document, file in files:
+            for number, rule in enumerate(file.rules):
                 at = ("rules", number)
                 if rule.name in compiled:
-                    self.problems.append(
-                        document.problem((*at, "name"), f"found {rule.name!r} a second time; names are unique")
-                    )
-                result, faults = compile_rule(rule, fields.of(rule.on))
-                self.problems += [document.problem((*at, *fault.path), fault.message) for fault in faults]
+                    message = f"found {rule.name!r} a second time, expected a name of its own"
+                    self.problems.append(document.problem((*at, "name"), message))
+                compiled[rule.name], faults = compile_rule(rule, fields.of(rule.on))
+                self.problems += [document.problem((*at, *f.path), f.message, key=f.key) for f in faults]
                 for position, action in enumerate(rule.do):
                     self._check_call(document, (*at, "do", position), action, apis)
-                compiled[rule.name] = result
         return list(compiled.values())
 
     def _check_call(
@@ -281,7 +303,8 @@ class _Loader:
             self.problems.append(document.problem((*at, "parameters", given), message, key=True))
         missing = sorted(n for n, p in parameters.items() if p.required and n not in action.parameters)
         if missing:
-            self.problems.append(document.problem(at, f"{operation} needs the parameters {', '.join(missing)}"))
+            message = f"found no parameters {', '.join(missing)}, expected them: {operation} requires them"
+            self.problems.append(document.problem((*at, "parameters"), message, key=True))
 
 
 class _Fields:
@@ -301,16 +324,33 @@ class _Fields:
         return fields
 
 
+def _findable(create: Create, resource: Resource) -> bool:
+    """Whether what a create made can be found again: by its name, or by its label among all."""
+    return bool(resource.find or (resource.listing and resource.labels and create.labels))
+
+
 def _operations(provider: Provider) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every operation that a provider file names, and where."""
     for kind, resource in provider.resources.items():
-        yield ("resources", kind, "read"), resource.read
-        for operation in resource.find:
-            yield ("resources", kind, "find", operation), operation
-    for section in ("creates", "timeouts"):
-        for operation in getattr(provider, section):
-            yield (section, operation), operation
-    for number, operation in enumerate(provider.repeatable):
-        yield ("repeatable", number), operation
+        at = ("resources", kind)
+        yield (*at, "read"), resource.read
+        yield from (((*at, "find", operation), operation) for operation in resource.find)
+        yield from (((*at, "moves", number), operation) for number, operation in enumerate(resource.moves))
+        if resource.listing:
+            yield (*at, "list", "operation"), resource.listing.operation
+    for section in ("creates", "timeouts", "long_poll"):
+        yield from (((section, operation), operation) for operation in getattr(provider, section))
+    yield from ((("repeatable", number), operation) for number, operation in enumerate(provider.repeatable))
+    yield from ((("arazzo", "operations", name), meant) for name, meant in provider.arazzo.operations.items())
+
+
+def _host(server: str) -> str:
+    """The host of a server's URL; empty for what is no URL."""
+    try:
+        parts = urlsplit(server)
+        return (parts.hostname or "") if parts.scheme in ("http", "https") and parts.port != 0 else ""
+    except ValueError:
+        return ""
 
 
 def _place(secret: Secret) -> str:

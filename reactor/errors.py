@@ -91,10 +91,14 @@ class TemporaryError(CallError):
 
 
 class GateClosed(CallError):
-    """The API takes no calls for `delay` seconds: rate limit, refused key or spent quota. No attempt is spent."""
+    """The API takes no calls for `delay` seconds: rate limit, refused key or spent quota. No attempt is spent.
 
-    def __init__(self, message: str, delay: float, *, status: int = 0) -> None:
+    `operation` says which calls are meant; empty means all of the API's.
+    """
+
+    def __init__(self, message: str, delay: float, *, operation: str = "", status: int = 0) -> None:
         self.delay = delay
+        self.operation = operation
         super().__init__(message, status=status)
 
 

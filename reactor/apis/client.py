@@ -4,6 +4,9 @@ Owns building, authenticating and sending a request, and reading the reply withi
 `policy`'s; whether to call again is the job's.
 """
 
+import asyncio
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +15,8 @@ from typing import Any
 import httpx2
 import orjson
 
-from reactor.apis.openapi import OpenApi, Operation, build_request
+from reactor.apis.openapi import OpenApi, Operation, Request, build_request
+from reactor.apis.pace import Pace
 from reactor.apis.policy import REFUSED_KEY_PAUSE, Reply, failure, lost
 from reactor.apis.provider import Provider
 from reactor.apis.transport import AiohttpTransport
@@ -21,6 +25,12 @@ from reactor.secrets import Secret
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to reach the API at all."""
+
+PATIENCE = 1.0
+"""Seconds that a call waits in its job for a rate limit to be renewed."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+"""What may stand in the Authorization header: on one line, without spaces."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class ApiClient:
             follow_redirects=False,
             headers={"User-Agent": "sandbox-reactor", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
+        self._paces: dict[str, Pace] = {}
 
     async def call(
         self, api: Api, operation: str, parameters: Mapping[str, Any], body: Any = None, *, absent_ok: bool = False
@@ -64,13 +75,28 @@ class ApiClient:
         return reply
 
     async def _send(self, api: Api, operation: Operation, parameters: Mapping[str, Any], body: Any) -> Reply:
+        """Send one request when its turn comes, and let the pace learn from the reply."""
+        _check_body(api, operation, body)
         request = build_request(operation, parameters, body, api.server)
         headers = {**request.headers, **_authorization(api)}
+        pace = self._paces.setdefault(api.name, Pace(time.monotonic))
+        await _turn(pace, api, operation)
+        pace.sent(operation.id)
+        reply = None
+        try:
+            reply = await self._exchange(api, operation, request, headers)
+        finally:
+            pace.ended(operation.id, reply.headers if reply else None)
+        return reply
+
+    async def _exchange(self, api: Api, operation: Operation, request: Request, headers: Mapping[str, str]) -> Reply:
         timeout = httpx2.Timeout(api.timeout(operation), connect=CONNECT_TIMEOUT)
         try:
             response = await self._http.request(
                 request.method, request.url, headers=headers, content=request.content, timeout=timeout
             )
+        except httpx2.InvalidURL as error:
+            raise PermanentError(f"{operation.id} can't be called: {error}") from error
         except httpx2.ConnectError as error:
             raise TemporaryError(f"{operation.id}: {api.name} can't be reached: {error}") from error
         except httpx2.TransportError as error:
@@ -82,14 +108,32 @@ class ApiClient:
         await self._http.aclose()
 
 
+def _check_body(api: Api, operation: Operation, body: Any) -> None:
+    """A body that the API would refuse is not sent."""
+    problems = api.openapi.check_body(operation, body) if body is not None else []
+    if problems:
+        raise PermanentError(f"{operation.id} was not called: {'; '.join(problems)}")
+
+
+async def _turn(pace: Pace, api: Api, operation: Operation) -> None:
+    """Wait for a short turn here; a long one is the gate's, so that the job does not hold a place meanwhile."""
+    while wait := pace.wait(operation.id):
+        if wait > PATIENCE:
+            raise GateClosed(f"{api.name} takes no more {operation.id} for {wait:.0f} s", wait, operation=operation.id)
+        await asyncio.sleep(wait)
+
+
 def _authorization(api: Api) -> dict[str, str]:
     """The key is read for each call, so that a new one counts at once; without it nobody can call this API."""
     if api.key is None:
         return {}
     try:
-        return {"Authorization": f"Bearer {api.key.read()}"}
+        key = api.key.read()
     except ConfigError as error:
         raise GateClosed(f"{api.name} can't be called: {error}", REFUSED_KEY_PAUSE) from error
+    if not _TOKEN.fullmatch(key):
+        raise GateClosed(f"{api.name} can't be called: secret {api.key.name} is no bearer token", REFUSED_KEY_PAUSE)
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _reply(response: httpx2.Response, operation: Operation) -> Reply:
@@ -102,6 +146,7 @@ def _reply(response: httpx2.Response, operation: Operation) -> Reply:
         if response.is_success:
             kind = headers.get("content-type", "no content type")
             raise PermanentError(
-                f"{operation.id} answered {response.status_code} with {kind}, not JSON: is the server's URL right (…/api)?"
+                f"{operation.id} answered {response.status_code} with {kind}, not JSON: is the server's URL right (…/api)?",
+                status=response.status_code,
             ) from None
         return Reply(response.status_code, headers, response.text[:500])

@@ -1,19 +1,20 @@
 """Find-or-create: makes a resource once, whatever is lost on the way.
 
 Owns the order of looking, locking and asking, and the proof that what is found is ours: by our label where the API takes
-labels, else because we held the lock on its name, had seen it absent, and it was made after that. The row that asks is
+labels (then names need not be unique), else because we held the lock on its name, had seen it absent, and it was made
+after that. The row that asks is
 behind the `Claim`; this module knows no store.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from reactor.apis.client import Api, ApiClient
-from reactor.apis.policy import Reply
-from reactor.apis.provider import Create, Resource, look, put
+from reactor.apis.listing import listed
+from reactor.apis.policy import Reply, http_date
+from reactor.apis.provider import Create, Listing, Resource, look, put
 from reactor.errors import CallError, PermanentError, TemporaryError, UnknownOutcome
 from reactor.failpoints import failpoint
 
@@ -68,8 +69,9 @@ class Creation:
 
     async def run(self, claim: Claim) -> Created:
         """Find or create. Raises CallError."""
-        absent_at = await claim.lock(f"create:{self.api.name}:{self.create.resource}:{self.name}")
-        found, looked_at = await self._find()
+        key = self.name if self.resource.find else claim.label[1]
+        absent_at = await claim.lock(f"create:{self.api.name}:{self.create.resource}:{key}")
+        found, looked_at = await self._find(claim)
         if found is not None:
             return self._judge(found, claim, absent_at)
         if absent_at is None:
@@ -89,7 +91,7 @@ class Creation:
         if isinstance(error, PermanentError) and not taken:
             raise error
         if isinstance(error, TemporaryError | UnknownOutcome) or taken:
-            found, _ = await self._find()
+            found, _ = await self._find(claim)
             if found is not None:
                 return self._judge(found, claim, absent_at)
         if isinstance(error, UnknownOutcome) or taken:
@@ -97,18 +99,28 @@ class Creation:
             raise TemporaryError(f"{error}; no {self.create.resource} {self.name!r} is there yet", status=error.status)
         raise error
 
-    async def _find(self) -> tuple[Any, datetime]:
-        """Look for the resource by name; also when the API answered, by its own clock."""
+    async def _find(self, claim: Claim) -> tuple[Any, datetime]:
+        """Look for the resource by name, or by label where names are not unique; also when, by the API's clock."""
+        if self.resource.listing and not self.resource.find:
+            return await self._find_labelled(claim, self.resource.listing), datetime.now(UTC)
         [(operation, paths)] = self.resource.find.items()
         parameters = {parameter: look(path, {"name": self.name}) for parameter, path in paths.items()}
         reply = await self.client.call(self.api, operation, parameters, absent_ok=True)
+        if reply.status != 404 and not isinstance(reply.data, Mapping):
+            raise PermanentError(f"{operation} answered {reply.status} without a resource", status=reply.status)
         return (None if reply.status == 404 else reply.data), _date(reply)
+
+    async def _find_labelled(self, claim: Claim, listing: Listing) -> Any:
+        async for item in listed(self.client, self.api, listing):
+            if self._ours(item, claim, None):
+                return item
+        return None
 
     def _labelled(self, claim: Claim) -> Mapping[str, Any]:
         if self.create.labels is None:
             return self.body
         key, value = claim.label
-        return put(self.create.labels, self.body, {**(look(self.create.labels, self.body) or {}), key: value})
+        return put(f"{self.create.labels}.{key}", self.body, value)
 
     def _judge(self, found: Any, claim: Claim, absent_at: datetime | None) -> Created:
         """Adopt what is ours; of what is not, do as the rule says."""
@@ -124,7 +136,7 @@ class Creation:
     def _ours(self, found: Any, claim: Claim, absent_at: datetime | None) -> bool:
         if self.create.labels is not None and self.resource.labels is not None:
             key, value = claim.label
-            return bool((look(self.resource.labels, found) or {}).get(key) == value)
+            return bool(look(f"{self.resource.labels}.{key}", found) == value)
         made = _parse(look(self.resource.created, found)) if self.resource.created else None
         return absent_at is not None and made is not None and made >= absent_at.replace(microsecond=0)
 
@@ -140,11 +152,13 @@ class Creation:
 
 
 def _date(reply: Reply) -> datetime:
-    return parsedate_to_datetime(reply.headers["date"]) if "date" in reply.headers else datetime.now(UTC)
+    return http_date(reply.headers.get("date", "")) or datetime.now(UTC)
 
 
 def _parse(text: Any) -> datetime | None:
+    """A time with a zone; anything else dates nothing."""
     try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return at if at and at.tzinfo else None

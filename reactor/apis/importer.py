@@ -1,34 +1,26 @@
 """Turns a vendor's OpenAPI document into the compact one that is kept beside the configuration.
 
-Owns what is kept (the facts needed to call and to check) and what is dropped (prose and examples). Whatever OpenAPI 3.0
-says in its own dialect is rewritten as JSON Schema 2020-12, so that nobody else has to know two dialects. Reads files,
-writes none, fetches nothing.
+Owns what is kept (the facts needed to call and to check), what is dropped (prose and examples), and how several versions
+of a document become one. How a schema is spelled is `dialect`'s. Reads files, writes none, fetches nothing.
 """
 
+import copy
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
 
+from reactor.apis.dialect import Json, json_schema, json_schema_of_3_0, without_prose
 from reactor.errors import ReactorError
 
 MAX_BYTES = 8 * 1024 * 1024
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-Json = dict[str, Any]
-
 _SCHEMAS = "#/components/schemas/"
-_PROSE = ("title", "description", "summary", "example", "examples", "externalDocs", "xml", "discriminator", "$comment")
-
-# How the parts of a schema that are schemas themselves are held; everything else is data.
-_ONE = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else")
-_ONE_UNEVALUATED = ("unevaluatedItems", "unevaluatedProperties")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a base chosen at run time
@@ -86,6 +78,35 @@ def compact(document: Mapping[str, Any]) -> Json:
     return _without_empty({**facts, "components": _without_empty(components)}, keep=("paths",))
 
 
+def merged(newest: Mapping[str, Any], *older: Mapping[str, Any]) -> Json:
+    """The newest of several compact documents of one API, and as deprecated what only older ones have, newest first.
+
+    An operation is its method and path, whatever the parameters in the path are called. An added operation brings the
+    schemas it refers to, under another name where newer documents mean something else by theirs; its own name gets
+    `_deprecated` where a newer document has an operation of that name elsewhere.
+    """
+    merging = _Merging(newest)
+    for document in older:
+        merging.add(document)
+    return merging.document
+
+
+def under(prefix: str, document: Mapping[str, Any]) -> Json:
+    """A compact document whose every path begins with `prefix`, whose parameters all its operations then need.
+
+    For an API that has a server for each resource: `/toolbox/{sandboxId}` makes the sandbox a parameter like any other.
+    """
+    needed = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{([^}]*)}", prefix)
+    ]
+    paths = {
+        prefix + path: {method: {**o, "parameters": [*needed, *o.get("parameters", ())]} for method, o in item.items()}
+        for path, item in document["paths"].items()
+    }
+    return {**document, "paths": paths}
+
+
 def rendered(document: Mapping[str, Any]) -> str:
     """A compact document as it is kept in a file: one fact a line, sorted, so that a new version is a readable diff."""
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -117,7 +138,7 @@ class _Importer:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
-        self.schema = _schema_3_0 if str(document["openapi"]).startswith("3.0") else _schema
+        self.schema = json_schema_of_3_0 if str(document["openapi"]).startswith("3.0") else json_schema
 
     def items(self, section: str, *, named: bool) -> Json:
         """The path items of `paths` or `webhooks`; the operations of the first need unique names."""
@@ -138,20 +159,11 @@ class _Importer:
     def reachable_schemas(self, facts: Json) -> Json:
         """The schemas that `facts` refer to, directly or through each other."""
         declared = self.document.get("components", {}).get("schemas", {})
-        reached: Json = {}
-        waiting = _references(facts)
-        while waiting:
-            name = waiting.pop()
-            if name not in declared:
-                raise ReactorError(f"found a reference to the schema {name}, expected it in components/schemas")
-            if name not in reached:
-                reached[name] = self.schema(declared[name])
-                waiting |= _references(reached[name])
-        return reached
+        return _reached(_references(facts), {name: self.schema(schema) for name, schema in declared.items()})
 
     def security_schemes(self) -> Json:
         schemes = self.document.get("components", {}).get("securitySchemes", {})
-        return {name: _facts_of(self._resolved(scheme)) for name, scheme in schemes.items()}
+        return {name: without_prose(self._resolved(scheme)) for name, scheme in schemes.items()}
 
     def _operation(self, operation: Json, shared: Iterable[Json]) -> Json:
         parameters = {}
@@ -203,59 +215,82 @@ class _Importer:
         return value
 
 
-# --- schemas ----------------------------------------------------------------------------------------------------------
+class _Merging:
+    """One compact document that grows by what older ones had."""
+
+    def __init__(self, newest: Mapping[str, Any]) -> None:
+        self.document: Json = copy.deepcopy(dict(newest))
+        self.paths: Json = self.document["paths"]
+        self.schemas: Json = self.document.setdefault("components", {}).setdefault("schemas", {})
+        self.places = {(_shape(path), method) for path, item in self.paths.items() for method in item}
+        self.names = {operation["operationId"] for item in self.paths.values() for operation in item.values()}
+
+    def add(self, older: Mapping[str, Any]) -> None:
+        missing = {
+            (path, method): operation
+            for path, item in older["paths"].items()
+            for method, operation in item.items()
+            if (_shape(path), method) not in self.places
+        }
+        needed = _reached(_references(list(missing.values())), older.get("components", {}).get("schemas", {}))
+        renamed = self._renamed(needed)
+        for name, schema in needed.items():
+            self.schemas[renamed.get(name, name)] = _with_references(schema, renamed)
+        for (path, method), operation in missing.items():
+            name = _free(operation["operationId"], self.names, "_deprecated")
+            self.names.add(name)
+            self.places.add((_shape(path), method))
+            added = {**operation, "operationId": name, "deprecated": True}
+            self.paths.setdefault(path, {})[method] = _with_references(added, renamed)
+
+    def _renamed(self, needed: Json) -> dict[str, str]:
+        """New names for schemas that mean something else here, directly or through what they refer to."""
+        taken = needed.keys() & self.schemas.keys()
+        other = {name for name in taken if needed[name] != self.schemas[name]}
+        while more := {name for name in taken - other if _references(needed[name]) & other}:
+            other |= more
+        return {name: _free(name, self.schemas.keys() | needed.keys(), "_deprecated") for name in sorted(other)}
 
 
-def _schema(schema: Any) -> Any:
-    """A JSON Schema without prose; `nullable` is understood here too, for many 3.1 documents still say it."""
-    return _mapped(schema, _schema)
+def _shape(path: str) -> str:
+    """A path without the names of its parameters: /volumes/{} for /volumes/{volumeId}."""
+    return re.sub(r"{[^}]*}", "{}", path)
 
 
-def _schema_3_0(schema: Any) -> Any:
-    """A schema of OpenAPI 3.0 as JSON Schema. Beside a $ref nothing counts there, but `nullable` is meant."""
-    if isinstance(schema, dict) and "$ref" in schema:
-        schema = {key: value for key, value in schema.items() if key in ("$ref", "nullable")}
-    return _mapped(schema, _schema_3_0)
+def _free(name: str, taken: Container[str], suffix: str) -> str:
+    while name in taken:
+        name += suffix
+    return name
 
 
-def _mapped(schema: Any, inner: Callable[[Any], Any]) -> Any:
-    if not isinstance(schema, dict):
-        return schema
-    plain: Json = {}
-    for key, value in _facts_of(schema).items():
-        if key in (*_ONE, *_ONE_UNEVALUATED):
-            plain[key] = inner(value)
-        elif key in _LISTS:
-            plain[key] = [inner(member) for member in value]
-        elif key in _MAPS:
-            plain[key] = {str(name): inner(member) for name, member in value.items()}
-        else:
-            plain[key] = value
-    return _with_null(_with_exclusive_bounds(plain))
+def _with_references(value: Any, renamed: Mapping[str, str]) -> Any:
+    """A copy of a value whose references to renamed schemas lead to their new names."""
+    if isinstance(value, list):
+        return [_with_references(member, renamed) for member in value]
+    if not isinstance(value, dict):
+        return value
+    copied = {key: _with_references(member, renamed) for key, member in value.items()}
+    if isinstance(reference := value.get("$ref"), str):
+        name, slash, rest = reference.removeprefix(_SCHEMAS).partition("/")
+        copied["$ref"] = f"{_SCHEMAS}{renamed.get(name, name)}{slash}{rest}"
+    return copied
 
 
-def _with_exclusive_bounds(schema: Json) -> Json:
-    """`minimum: 0, exclusiveMinimum: true` of OpenAPI 3.0 is `exclusiveMinimum: 0`."""
-    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        flag = schema.get(exclusive)
-        if isinstance(flag, bool):
-            del schema[exclusive]
-            if flag and bound in schema:
-                schema[exclusive] = schema.pop(bound)
-    return schema
+# --- references -------------------------------------------------------------------------------------------------------
 
 
-def _with_null(schema: Json) -> Json:
-    """`nullable: true` of OpenAPI 3.0 is one more type, or one more alternative to a reference or composition."""
-    if not schema.pop("nullable", False):
-        return schema
-    if any(key in schema for key in ("$ref", *_LISTS)):
-        return {"anyOf": [schema, {"type": "null"}]}
-    if isinstance(schema.get("type"), str):
-        schema["type"] = [schema["type"], "null"]
-    if None not in schema.get("enum", [None]):
-        schema["enum"] = [*schema["enum"], None]
-    return schema
+def _reached(names: Iterable[str], declared: Mapping[str, Any]) -> Json:
+    """The schemas of these names, and those they refer to."""
+    reached: Json = {}
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in declared:
+            raise ReactorError(f"found a reference to the schema {name}, expected it in components/schemas")
+        if name not in reached:
+            reached[name] = declared[name]
+            waiting |= _references(reached[name])
+    return reached
 
 
 def _references(value: Any) -> set[str]:
@@ -279,10 +314,6 @@ def _local(reference: str) -> str:
 
 
 # --- words and order --------------------------------------------------------------------------------------------------
-
-
-def _facts_of(value: Mapping[str, Any]) -> Json:
-    return {key: inner for key, inner in value.items() if key not in _PROSE and not str(key).startswith("x-")}
 
 
 def _without_empty(value: Json, keep: Iterable[str] = ()) -> Json:

@@ -13,13 +13,14 @@ from reactor.apis.openapi import Operation
 from reactor.apis.provider import Provider
 from reactor.errors import CallError, GateClosed, PermanentError, TemporaryError, UnknownOutcome
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Sent twice, these have one effect (RFC 9110, section 9.2.2)."""
 
 REFUSED_KEY = frozenset({401, 402, 403})
 """The key, the bill or the permission: no job of this API can succeed until a person acts."""
 
 REFUSED_KEY_PAUSE = 30.0
+QUOTA_PAUSE = 60.0
 RATE_LIMIT_PAUSE = 5.0
 LONGEST_PAUSE = 3600.0
 """Seconds: how long an API is left alone after each of these; the last bounds what a header may ask for."""
@@ -47,7 +48,7 @@ class Reply:
 
 def repeatable(operation: Operation, provider: Provider) -> bool:
     """Whether sending an operation twice has the effect of sending it once."""
-    return operation.method in SAFE_METHODS or operation.id in provider.repeatable
+    return operation.method in IDEMPOTENT_METHODS or operation.id in provider.repeatable
 
 
 def failure(reply: Reply, operation: Operation, provider: Provider, *, now: datetime) -> CallError:
@@ -55,7 +56,9 @@ def failure(reply: Reply, operation: Operation, provider: Provider, *, now: date
     said = f"{operation.id} answered {reply.status}: {reply.message}"
     status, pause = reply.status, retry_after(reply.headers, now)
     if status == 429:
-        return GateClosed(said, pause or RATE_LIMIT_PAUSE, status=status)
+        return GateClosed(said, pause or RATE_LIMIT_PAUSE, operation=operation.id, status=status)
+    if any(answer.recognises(status, reply.message) for answer in provider.quota):
+        return GateClosed(said, pause or QUOTA_PAUSE, operation=operation.id, status=status)
     if status in REFUSED_KEY:
         return GateClosed(said, REFUSED_KEY_PAUSE, status=status)
     if any(answer.recognises(status, reply.message) for answer in provider.transient):
@@ -87,10 +90,15 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def _seconds(value: str, now: datetime) -> float | None:
     try:
         return max(0.0, float(value))
-    except ValueError:
-        pass  # not a number, so it is a date
+    except ValueError:  # not a number, so it is a date
+        at = http_date(value)
+    return max(0.0, (at - now).total_seconds()) if at else None
+
+
+def http_date(text: str) -> datetime | None:
+    """The time that a Date or Retry-After header says, always with a zone; None for what is no date."""
     try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -4,10 +4,11 @@ Owns the format of `config/apis/<name>.yaml` and how an event is read as a sight
 after a provider, and nothing here knows one: a new API is an OpenAPI document and one such file.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reactor.events import Event, Sighting
 
@@ -19,9 +20,13 @@ class Model(BaseModel):
 
 
 def _path(text: str) -> str:
-    if text != "$" and not text.startswith("$."):
-        raise ValueError("expected a path like $.id or $.labels.team")
+    if not re.fullmatch(r"\$(\.[^.]+)+", text):
+        raise ValueError(f"found {text!r}, expected a path like $.id or $.labels.team")
     return text
+
+
+def _path_or_text(text: str) -> str:
+    return _path(text) if text.startswith("$") else text
 
 
 Path = Annotated[str, AfterValidator(_path)]
@@ -69,12 +74,36 @@ class Answer(Model):
 
 
 class Announcement(Model):
-    """What one event type says of a resource. A value that is no path is a constant."""
+    """What one event type says of a resource. A state that is no path is a constant."""
 
     id: Path = "$.id"
     name: Path = "$.name"
-    state: str
+    state: Annotated[str, AfterValidator(_path_or_text)]
     before: Path | None = Field(None, alias="from")
+
+
+class NextPage(Model):
+    """The parameter that asks for the next page of a list, and where its value comes from: exactly one of the three."""
+
+    parameter: str
+    reply: Path | None = Field(None, description="Where the reply says the value; the last page says none.")
+    item: Path | None = Field(None, description="Where the last item says the value; the last page has no items.")
+    pages: Path | None = Field(None, description="Pages are numbered from 1; where the reply says how many there are.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "NextPage":
+        if sum(source is not None for source in (self.reply, self.item, self.pages)) != 1:
+            raise ValueError("expected exactly one of `reply`, `item` and `pages`")
+        return self
+
+
+class Listing(Model):
+    """How to list all resources of a kind."""
+
+    operation: str
+    parameters: dict[str, Any] = {}
+    items: Path | None = Field(None, description="Where the reply has them; unsaid, the reply is the list.")
+    next: NextPage | None = Field(None, description="Unsaid, one page has all.")
 
 
 class Resource(Model):
@@ -82,8 +111,9 @@ class Resource(Model):
 
     read: str
     find: dict[str, dict[str, Path]] = Field(
-        {}, max_length=1, description="Operation, and its parameters from the create's body."
+        {}, max_length=1, description="Operation, and its parameters; `$.name` is the name that a create asks for."
     )
+    listing: Listing | None = Field(None, alias="list", description="How to list them all.")
     id: Path = "$.id"
     name: Path = "$.name"
     state: Path = "$.state"
@@ -93,6 +123,11 @@ class Resource(Model):
     settled: list[str] = Field([], description="A wait may end here.")
     failed: list[str] = Field([], description="Settled, and not as hoped.")
     terminal: list[str] = Field([], description="Nothing follows.")
+    staleness: float = Field(0.0, ge=0, description="Seconds that a read may lag behind.")
+    derived: dict[str, list[str]] = Field(
+        {}, description="A state that a read may show early, and the states it may stand for: then it is no news."
+    )
+    moves: list[str] = Field([], description="Operations after which a state seen before is no evidence.")
     events: dict[str, Announcement] = {}
 
 
@@ -103,6 +138,24 @@ class Create(Model):
     name: Path = "$.name"
     labels: Path | None = Field(None, description="Where the request takes labels; ownership is written there.")
     exists: list[Answer] = Field([], description="Replies that may mean that the name is taken.")
+
+
+class LongPoll(Model):
+    """An operation that is answered once a resource has one of the states asked for, or that it has not yet."""
+
+    resource: str = Field("", description="The kind that the answer is a sighting of.")
+    states: Path = Field(description="Where the request says which states to wait for.")
+    seconds: Path = Field(description="Where the request says how long to wait.")
+    hold: float = Field(gt=0, description="Seconds that the API holds a request at most; the client waits longer.")
+    still_waiting: list[int] = Field(min_length=1, description="Statuses that mean: not yet, ask again.")
+
+
+class Arazzo(Model):
+    """By what Arazzo documents mean this API: their source's URL or name; and operations that they call otherwise."""
+
+    urls: list[str] = Field([], description="Patterns of URLs; `*` matches any part.")
+    names: list[str] = Field([], description="Names of sources, for documents whose URLs say nothing.")
+    operations: dict[str, str] = Field({}, description="Another name, and the operation it means.")
 
 
 def _server(value: Any) -> Any:
@@ -122,6 +175,9 @@ class Provider(Model):
     creates: dict[str, Create] = {}
     repeatable: list[str] = Field([], description="POST operations that may be sent twice with one effect.")
     transient: list[Answer] = Field([], description="Refusals that pass by themselves.")
+    quota: list[Answer] = Field([], description="Refusals until something is freed or paid for.")
+    long_poll: dict[str, LongPoll] = {}
+    arazzo: Arazzo = Arazzo()
 
     def kind_of(self, event_type: str) -> str | None:
         """The kind of resource that an event type is about."""

@@ -22,13 +22,15 @@ def recognise(event: Event, documents: Iterable[OpenApi]) -> Event:
         event_type
         for document in documents
         for event_type in document.webhooks
-        if _fits(event.data, document.event_fields([event_type]))
+        if _fits(event.data, document, event_type)
     ]
     return replace(event, type=fitting[0]) if len(fitting) == 1 else event
 
 
-def _fits(data: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> bool:
-    """The payload has these fields and no others, and where a field has listed values, one of them."""
-    if set(data) != set(fields) - UNSAID:
+def _fits(data: Mapping[str, Any], document: OpenApi, event_type: str) -> bool:
+    """The payload has what the type needs and nothing else than its fields; a field with listed values has one of them."""
+    fields = document.event_fields([event_type])
+    needed = set(document.resolve(document.webhooks[event_type]).get("required", ())) - UNSAID
+    if not needed <= set(data) <= set(fields):
         return False
     return all(data[name] in schema["enum"] for name, schema in fields.items() if name in data and "enum" in schema)

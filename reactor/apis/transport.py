@@ -1,10 +1,9 @@
 """HTTP connections: httpx2's interface over aiohttp's connections.
 
 Owns sockets, nothing else. aiohttp because httpx2's own pool costs three times the CPU at two hundred concurrent calls,
-and because its resolver is a public place to check and pin addresses. Knows no API and retries nothing.
+and because its resolver is a public place to check and pin addresses. Knows no API. Sends nothing twice, save that aiohttp
+repeats an idempotent request whose kept connection turns out to be closed.
 """
-
-import ssl
 
 import aiohttp
 import httpx2
@@ -38,11 +37,11 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             ) as reply:
                 body = await _read(reply)
                 return httpx2.Response(reply.status, headers=list(reply.headers.items()), content=body, request=request)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise httpx2.ConnectError(str(error), request=request) from error
         except TimeoutError as error:
             raise httpx2.ReadTimeout("no reply in time", request=request) from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error) or type(error).__name__, request=request) from error
 
     def _open(self) -> aiohttp.ClientSession:
@@ -63,6 +62,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
 
 async def _read(reply: aiohttp.ClientResponse) -> bytes:
+    if reply.headers.get("Content-Encoding", "identity") != "identity":  # unpacked, it could be of any length
+        raise aiohttp.ClientPayloadError("the reply is compressed, which was not asked for")
     body = bytearray()
     async for chunk in reply.content.iter_any():
         body += chunk

@@ -22,6 +22,9 @@ from reactor.store.ledger import Ending, Ledger, Row
 LOCKED_PAUSE = 0.5
 """Seconds before asking again for the lock on a name that another row holds."""
 
+MOST_DOUBLINGS = 64
+"""Of the pause between attempts: far beyond any limit set on it, and within what a float can hold."""
+
 log = structlog.get_logger("reactor.call")
 
 
@@ -35,7 +38,7 @@ async def call(row: Row, context: Context) -> Ending:
     try:
         return Ending("done", result=await _perform(row, api, context))
     except GateClosed as error:
-        await context.ledger.close_gate(row.api, str(error), error.delay)
+        await context.ledger.close_gate(".".join(filter(None, (row.api, error.operation))), str(error), error.delay)
         log.error("gate closed", api=row.api, seconds=error.delay, error=str(error))
         return Ending("due", error=str(error), delay=error.delay, spent=False)
     except TemporaryError as error:
@@ -66,10 +69,14 @@ async def _perform(row: Row, api: Api, context: Context) -> Any:
 
 
 def again(row: Row, error: TemporaryError, settings: Settings) -> Ending:
-    """Try again later, with full jitter in the upper half so that a crowd spreads; dead when the attempts are used up."""
+    """Try again when the API says so, else after a doubling pause; dead when the attempts are used up.
+
+    The pause is between half and all of its length, so that a crowd spreads.
+    """
     if row.attempts >= settings.attempts:
         return Ending("dead", error=f"after {row.attempts} attempts: {error}")
-    longest = min(settings.backoff * 2 ** (row.attempts - 1), settings.backoff_limit)
+    doublings = min(row.attempts - 1, MOST_DOUBLINGS)
+    longest = min(settings.backoff * 2**doublings, settings.backoff_limit)
     delay = error.delay if error.delay is not None else longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
     return Ending("due", error=str(error), delay=delay)
 

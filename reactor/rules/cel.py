@@ -5,6 +5,7 @@ so that a wrong name or type is refused when the file is loaded, and `event.data
 Evaluate on the event loop's thread only: the library's thread safety is not known.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,17 +25,16 @@ TYPES = {
 
 SOURCE = "event.data"
 
+_STRING_OR_BRACE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{}]""", re.DOTALL)
+
 
 class ExpressionError(ValueError):
-    """An expression can't be compiled. `offset` counts characters from its beginning."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        self.offset = offset
-        super().__init__(message)
+    """An expression can't be compiled."""
 
 
 class Unknown(ValueError):
-    """An expression has no value for this event: a field is absent, a type differs, or the budget is spent."""
+    """An expression has no value for this event: a field is absent, a type differs, the budget is spent, or what comes
+    out can't be said in JSON."""
 
 
 class Scope:
@@ -47,12 +47,11 @@ class Scope:
         self._environment = cel.NewEnv(variables=variables)
 
     def compile(self, source: str) -> "Expression":
-        """Check an expression. Raises ExpressionError that says what is wrong and where."""
+        """Check an expression. Raises ExpressionError."""
         try:
             return Expression(source, self._environment.compile(source))
         except RuntimeError as error:
-            message, offset = _explain(str(error))
-            raise ExpressionError(message, offset) from None
+            raise ExpressionError(_explain(str(error))) from None
 
     def values(self, event: Event) -> dict[str, Any]:
         """The variables that expressions of this scope see for one event."""
@@ -68,14 +67,14 @@ class Expression:
     _compiled: cel.Expression
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """The expression's value as plain data. Raises Unknown."""
+        """The expression's value as JSON's plain data. Raises Unknown."""
         try:
             value = self._compiled.eval(data=dict(values))
+            if value.type() == cel.Type.ERROR:
+                raise ValueError(str(value.value()))
+            return _plain(value)
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise Unknown(f"${{{self.source}}}: {_first_line(str(error))}") from None
-        if value.type() == cel.Type.ERROR:
-            raise Unknown(f"${{{self.source}}}: {_first_line(str(value.value()))}")
-        return _plain(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +113,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A wrong expression: the path to its text within the template, and what is wrong with it."""
+    """Something wrong in a rule: the path to the value, or with `key` to its key, and what is wrong there."""
 
     path: tuple[str | int, ...]
     message: str
+    key: bool = False
 
 
 def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:
@@ -146,7 +146,7 @@ def split(text: str) -> Iterator[Part]:
     """Cut a text at its `${…}`; `$${` is a literal `${`. Raises ExpressionError for one that does not end."""
     literal, position = "", 0
     while (start := text.find("${", position)) >= 0:
-        if text[start - 1 : start] == "$" and start > position:
+        if text[start - 1 : start] == "$":
             literal += text[position : start - 1] + "${"
             position = start + 2
             continue
@@ -155,24 +155,18 @@ def split(text: str) -> Iterator[Part]:
             yield Part(literal + text[position:start], expression=False)
         yield Part(text[start + 2 : end].strip(), expression=True)
         literal, position = "", end + 1
-    if literal or position < len(text) or not text:
+    if literal or position < len(text):
         yield Part(literal + text[position:], expression=False)
 
 
 def _closing(text: str, start: int) -> int:
     """Find the brace that ends an expression, past nested braces and quoted strings."""
-    depth, quote = 0, ""
-    for position in range(start, len(text)):
-        character = text[position]
-        if quote:
-            quote = "" if character == quote and text[position - 1] != "\\" else quote
-        elif character in "'\"":
-            quote = character
-        elif character == "}" and depth == 0:
-            return position
-        else:
-            depth += (character == "{") - (character == "}")
-    raise ExpressionError("the `${` has no closing `}`", start)
+    depth = 0
+    for found in _STRING_OR_BRACE.finditer(text, start):
+        if found[0] == "}" and depth == 0:
+            return found.start()
+        depth += (found[0] == "{") - (found[0] == "}")
+    raise ExpressionError("the `${` has no closing `}`")
 
 
 def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -187,22 +181,32 @@ def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str 
 
 
 def _plain(value: Any) -> Any:
-    """Unwrap CEL values, which nest inside maps and lists."""
-    if isinstance(value, cel.Value):
-        value = value.value()
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+    """Unwrap CEL values, which nest inside maps and lists. Raises ValueError for what JSON can't say."""
+    match value.value() if isinstance(value, cel.Value) else value:
+        case dict() as members:
+            return {_key(key): _plain(item) for key, item in members.items()}
+        case list() as items:
+            return [_plain(item) for item in items]
+        case None | str() | int() as scalar:
+            return scalar
+        case float() as number if math.isfinite(number):
+            return number
+        case other:
+            raise ValueError(f"found {other!r}, which JSON can't say; make it a text with string(…)")
 
 
-def _explain(error: str) -> tuple[str, int]:
-    found = re.search(r"<input>:(\d+):(\d+): (.*)", error)
+def _key(value: Any) -> str:
+    key = _plain(value)
+    if not isinstance(key, str):
+        raise ValueError(f"found the key {key!r}, expected a text: JSON has no other keys")
+    return key
+
+
+def _explain(error: str) -> str:
+    found = re.search(r"<input>:\d+:\d+: (.*)", error)
     if not found:
-        return _first_line(error), 0
-    message = found[3].replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
-    return message, int(found[2]) - 1
+        return _first_line(error)
+    return found[1].replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
 
 
 def _first_line(text: str) -> str:

@@ -4,12 +4,14 @@ Owns what can be wrong with one rule beyond its shape: fields, patterns and expr
 exist is the configuration's to check, which sees rules and APIs together.
 """
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from reactor.rules.cel import Fault, Scope, template
-from reactor.rules.match import Clause, CompiledAction, CompiledRule, PatternError, compile_match
+from reactor.rules.match import OR, Clause, CompiledAction, CompiledRule, PatternError, compile_match
 from reactor.rules.model import CallAction, Rule
+from reactor.yaml12 import expected_one_of
 
 
 def compile_rule(rule: Rule, fields: Mapping[str, str]) -> tuple[CompiledRule, list[Fault]]:
@@ -23,13 +25,15 @@ def compile_rule(rule: Rule, fields: Mapping[str, str]) -> tuple[CompiledRule, l
     for number, action in enumerate(rule.do):
         compiled, found = _action(action, scope)
         actions.append(compiled)
-        faults += [Fault(("do", number, *fault.path), fault.message) for fault in found]
+        faults += [replace(fault, path=("do", number, *fault.path)) for fault in found]
     return CompiledRule(rule.name, tuple(rule.on), clauses, tuple(actions), scope), faults
 
 
 def _clauses(rule: Rule, fields: Mapping[str, str]) -> tuple[tuple[Clause, ...], list[Fault]]:
     faults = [
-        Fault(("match", name), _unknown(name, fields)) for name in rule.match if fields and not _known(name, fields)
+        Fault(path, expected_one_of(name, fields), key=True)
+        for path, name in _names(rule.match, ("match",))
+        if fields and name not in fields
     ]
     try:
         return compile_match(rule.match), faults
@@ -37,14 +41,14 @@ def _clauses(rule: Rule, fields: Mapping[str, str]) -> tuple[tuple[Clause, ...],
         return (), [*faults, Fault(("match", *error.path), str(error))]
 
 
-def _known(name: str, fields: Mapping[str, str]) -> bool:
-    return name in fields or name == "$or"
-
-
-def _unknown(name: str, fields: Mapping[str, str]) -> str:
-    near = get_close_matches(name, fields, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"found field {name!r}, expected one of {', '.join(sorted(fields))}{hint}"
+def _names(patterns: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every field that a `match` names, in the branches of its `$or` too. What has the wrong shape names none."""
+    for name, pattern in patterns.items() if isinstance(patterns, dict) else ():
+        if name != OR:
+            yield (*path, name), name
+            continue
+        for number, branch in enumerate(pattern if isinstance(pattern, list) else ()):
+            yield from _names(branch, (*path, name, number))
 
 
 def _action(action: CallAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:

@@ -23,6 +23,9 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 
+OR: Final = "$or"
+"""Stands where a field's name does: a list of mappings like `match` itself, one of which must hold."""
+
 Test = Callable[[Any], bool]
 
 
@@ -120,22 +123,26 @@ class Rules:
 
 def compile_match(patterns: Mapping[str, Any]) -> tuple[Clause, ...]:
     """Compile the `match` of a rule. Raises PatternError."""
-    return tuple(_clause(name, pattern) for name, pattern in patterns.items())
+    return _clauses(patterns, ())
 
 
-def _clause(name: str, pattern: Any) -> Clause:
-    if name == "$or":
-        branches = _branches(pattern)
+def _clauses(patterns: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[Clause, ...]:
+    return tuple(_clause(name, pattern, (*path, name)) for name, pattern in patterns.items())
+
+
+def _clause(name: str, pattern: Any, path: tuple[str | int, ...]) -> Clause:
+    if name == OR:
+        branches = _branches(pattern, path)
         return Clause(
             name, pattern, lambda data: data, lambda data: any(_all_hold(branch, data) for branch in branches)
         )
-    return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, (name,)))
+    return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, path))
 
 
-def _branches(pattern: Any) -> list[tuple[Clause, ...]]:
+def _branches(pattern: Any, path: tuple[str | int, ...]) -> list[tuple[Clause, ...]]:
     if not isinstance(pattern, list) or len(pattern) < 2 or not all(isinstance(branch, dict) for branch in pattern):
-        raise PatternError(("$or",), f"found {pattern!r}, expected a list of two or more mappings like `match` itself")
-    return [compile_match(branch) for branch in pattern]
+        raise PatternError(path, f"found {pattern!r}, expected a list of two or more mappings like `match` itself")
+    return [_clauses(branch, (*path, number)) for number, branch in enumerate(pattern)]
 
 
 def _all_hold(clauses: Iterable[Clause], data: Mapping[str, Any]) -> bool:
@@ -153,6 +160,8 @@ def _any_of(pattern: Any, path: tuple[str | int, ...]) -> Test:
 
 
 def _one(pattern: Any, path: tuple[str | int, ...]) -> Test:
+    if isinstance(pattern, list):
+        raise PatternError(path, f"found {pattern!r} within a list, expected a value or an operator")
     if not isinstance(pattern, dict):
         return _exact(pattern)
     if len(pattern) != 1:
@@ -171,7 +180,7 @@ def _exact(value: Any) -> Test:
 def _text_test(compare: Callable[[str, str], bool]) -> Callable[[Any, tuple[str | int, ...]], Test]:
     def build(argument: Any, path: tuple[str | int, ...]) -> Test:
         if not isinstance(argument, str) or not argument:
-            raise PatternError(path, f"found {argument!r}, expected a text")
+            raise PatternError(path, f"found {argument!r}, expected a text that is not empty")
         return lambda saw: isinstance(saw, str) and compare(saw, argument)
 
     return build

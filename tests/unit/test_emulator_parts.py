@@ -4,11 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from reactor.emulator import Endpoint, Faults
-from reactor.emulator.bodies import CreateSandbox, Refused, SandboxVolume, check_sandbox, parse
+from reactor.emulator.bodies import Refused, parse
+from reactor.emulator.daytona.bodies import CreateSandbox, SandboxVolume, check_sandbox
+from reactor.emulator.daytona.resources import Sandbox
+from reactor.emulator.daytona.views import sandbox_dto, timestamp
 from reactor.emulator.delivery import RETRY_PAUSES
 from reactor.emulator.faults import Chance
-from reactor.emulator.views import sandbox_dto, timestamp
-from reactor.emulator.world import Sandbox
 
 
 def mounting(path: str) -> CreateSandbox:
@@ -71,7 +72,7 @@ def test_the_api_shows_a_state_derived_from_the_desired_one(state: str, desired_
         labels={},
     )
 
-    assert sandbox_dto(sandbox, "org")["state"] == shown
+    assert sandbox_dto(sandbox, "org", "toolbox")["state"] == shown
 
 
 def test_times_look_like_javascripts() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from reactor.apis.importer import MAX_BYTES, compact, difference, load_document, rendered
+from reactor.apis.importer import MAX_BYTES, compact, difference, load_document, merged, rendered, under
 from reactor.apis.openapi import OpenApi
 from reactor.errors import ReactorError
 
@@ -212,7 +212,105 @@ def test_a_difference_names_operations_parameters_fields_and_choices() -> None:
     assert difference(compact(before), compact(before)) == []
 
 
-@pytest.mark.parametrize("name", ["daytona.openapi.json", "daytona-webhooks.openapi.json"])
+def version(paths: dict[str, dict[str, str]], **schemas: Any) -> dict[str, Any]:
+    """A compact document: operationIds by path and method; each answers with the schema `Thing`."""
+    answers = {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Things", "version": "1"},
+        "paths": {
+            path: {method: {"operationId": name, "responses": answers} for method, name in item.items()}
+            for path, item in paths.items()
+        },
+        "components": {"schemas": {"Thing": {"type": "object"}, **schemas}},
+    }
+
+
+def test_operations_that_only_an_older_document_has_are_kept_as_deprecated() -> None:
+    newest = version({"/things/{thing}": {"get": "getThing"}})
+    older = version({"/things/{id}": {"get": "readThing", "delete": "deleteThing"}, "/old": {"get": "getOld"}})
+    oldest = version({"/old": {"get": "getOldest"}})
+
+    paths = merged(newest, older, oldest)["paths"]
+
+    assert paths.keys() == {"/things/{thing}", "/things/{id}", "/old"}
+    assert paths["/things/{thing}"]["get"] == newest["paths"]["/things/{thing}"]["get"]
+    assert paths["/things/{id}"] == {
+        "delete": {**older["paths"]["/things/{id}"]["delete"], "deprecated": True},
+    }
+    assert paths["/old"]["get"] == {**older["paths"]["/old"]["get"], "deprecated": True}
+
+
+def test_an_older_operation_whose_name_is_taken_gets_another() -> None:
+    newest = version({"/a": {"get": "getThing"}, "/b": {"get": "getThing_deprecated"}})
+
+    paths = merged(newest, version({"/c": {"get": "getThing"}}))["paths"]
+
+    assert paths["/c"]["get"]["operationId"] == "getThing_deprecated_deprecated"
+    assert paths["/a"]["get"]["operationId"] == "getThing"
+
+
+def test_schemas_come_along_and_are_renamed_only_where_they_mean_something_else() -> None:
+    part = {"$ref": "#/components/schemas/Part"}
+    newest = version({"/a": {"get": "a"}}, Thing={"items": part}, Part={"type": "string"}, Same={"enum": ["x"]})
+    older = version(
+        {"/b": {"get": "b"}},
+        Thing={"items": part, "not": {"$ref": "#/components/schemas/Same"}},
+        Part={"type": "integer"},
+        Same={"enum": ["x"]},
+        Unused={"type": "null"},
+    )
+
+    document = merged(newest, older)
+
+    assert document["components"]["schemas"] == {
+        **newest["components"]["schemas"],
+        "Thing_deprecated": {
+            "items": {"$ref": "#/components/schemas/Part_deprecated"},
+            "not": {"$ref": "#/components/schemas/Same"},
+        },
+        "Part_deprecated": {"type": "integer"},
+    }
+    [(_, media)] = document["paths"]["/b"]["get"]["responses"]["200"]["content"].items()
+    assert media["schema"] == {"$ref": "#/components/schemas/Thing_deprecated"}
+
+
+def test_a_schema_is_renamed_also_if_only_what_it_refers_to_means_something_else() -> None:
+    part = {"$ref": "#/components/schemas/Part"}
+    newest = version({"/a": {"get": "a"}}, Thing={"items": part}, Part={"type": "string"})
+    older = version({"/b": {"get": "b"}}, Thing={"items": part}, Part={"type": "integer"})
+
+    schemas = merged(newest, older)["components"]["schemas"]
+
+    assert schemas["Thing_deprecated"] == {"items": {"$ref": "#/components/schemas/Part_deprecated"}}
+    assert schemas["Thing"] == {"items": part}
+
+
+def test_merging_changes_none_of_its_documents_and_a_second_time_nothing() -> None:
+    newest, older = version({"/a": {"get": "a"}}), version({"/a": {"post": "b"}}, Thing={"type": "string"})
+    before = json.dumps([newest, older])
+
+    once = merged(newest, older)
+
+    assert json.dumps([newest, older]) == before
+    assert merged(once, older) == once
+    assert compact(once) == once
+
+
+def test_a_prefix_brings_its_parameters_to_every_operation() -> None:
+    source = version({"/files/{id}": {"get": "getFile"}})
+    source["paths"]["/files/{id}"]["get"]["parameters"] = [{"name": "id", "in": "path", "required": True}]
+
+    paths = under("/boxes/{box}", source)["paths"]
+
+    assert list(paths) == ["/boxes/{box}/files/{id}"]
+    assert paths["/boxes/{box}/files/{id}"]["get"]["parameters"] == [
+        {"name": "box", "in": "path", "required": True, "schema": {"type": "string"}},
+        {"name": "id", "in": "path", "required": True},
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONFIG.glob("*.openapi.json")))
 def test_a_shipped_document_is_as_the_importer_writes_it_and_holds_valid_schemas(name: str) -> None:
     text = (CONFIG / name).read_text(encoding="utf-8")
     shipped = json.loads(text)

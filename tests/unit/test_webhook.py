@@ -282,7 +282,7 @@ BAD_SECRETS = {
     "not base64": ("whsec_correct horse battery staple", "base64"),
     "base64url": ("whsec_" + "_-" * 16, "base64"),
     "not ASCII": ("whsec_" + "é" * 32, "base64"),
-    "of 15 bytes": (secret(bytes(15)), "23 bytes"),
+    "of 15 bytes": (secret(bytes(15)), "15 bytes"),
     "of 65 bytes": (secret(bytes(65)), "65 bytes"),
     "a public key": ("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "v1a"),
     "a private key": ("whsk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "v1a"),
