@@ -153,12 +153,12 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
     return bytes(body)
 
 
-UNREAD_BODY = frozenset({404, 408, 413, 415})
-"""Answers given before the body was read: what is left of it must not be taken for the next request."""
+BODY_UNREAD = frozenset({"unknown_source", "ambiguous_length", "encoded_body", "body_too_large", "body_too_slow"})
+"""Refused before the body was read: what is left of it must not be taken for the next request."""
 
 
 def _answer(status: int, reason: str, detail: str, retry_after: str = "") -> Response:
-    headers = {"Connection": "close"} if status in UNREAD_BODY else {}
+    headers = {"Connection": "close"} if reason in BODY_UNREAD else {}
     if retry_after:
         headers["Retry-After"] = retry_after
     return JSONResponse({"reason": reason, "detail": detail}, status, headers)

@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -20,11 +19,12 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Create, Provider, Resource
 from reactor.apis.recognise import recognise
+from reactor.checks import EventFields, call_faults
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledRule, Rules
-from reactor.rules.model import CallAction, RuleFile
+from reactor.rules.model import RuleFile
 from reactor.secrets import Secret
 from reactor.webhook import Source
 from reactor.yaml12 import Document, expected_one_of, load, validate
@@ -247,7 +247,7 @@ class _Loader:
                 message = expected_one_of(create.resource, provider.resources)
                 self.problems.append(document.problem(("creates", name, "resource"), message))
             elif not _findable(create, provider.resources[create.resource]):
-                message = f"found no `find`, expected it, or `list` and `labels`: it must be told whether {name} acted"
+                message = f"found no `find`, expected it, or `list` and `labels`: did {name} act?"
                 self.problems.append(document.problem(("resources", create.resource), message, key=True))
 
     def _sources(
@@ -271,7 +271,7 @@ class _Loader:
         return secrets.get(name)
 
     def _rules(self, files: Iterable[tuple[Document, RuleFile]], apis: Mapping[str, Api]) -> list[CompiledRule]:
-        fields = _Fields(apis)
+        fields = EventFields(apis.values())
         compiled: dict[str, CompiledRule] = {}
         for document, file in files:
             for number, rule in enumerate(file.rules):
@@ -279,49 +279,11 @@ class _Loader:
                 if rule.name in compiled:
                     message = f"found {rule.name!r} a second time, expected a name of its own"
                     self.problems.append(document.problem((*at, "name"), message))
-                compiled[rule.name], faults = compile_rule(rule, fields.of(rule.on))
+                compiled[rule.name], faults = compile_rule(rule, fields.types(rule.on), fields.choices(rule.on))
+                for position, action in enumerate(compiled[rule.name].actions):
+                    faults += [replace(f, path=("do", position, *f.path)) for f in call_faults(action, apis)]
                 self.problems += [document.problem((*at, *f.path), f.message, key=f.key) for f in faults]
-                for position, action in enumerate(rule.do):
-                    self._check_call(document, (*at, "do", position), action, apis)
         return list(compiled.values())
-
-    def _check_call(
-        self, document: Document, at: tuple[str | int, ...], action: CallAction, apis: Mapping[str, Api]
-    ) -> None:
-        """The API and the operation exist, and the parameters are the operation's."""
-        name, _, operation = action.call.partition(".")
-        if name not in apis:
-            self.problems.append(document.problem((*at, "call"), expected_one_of(name, apis)))
-            return
-        known = apis[name].openapi.operations
-        if operation not in known:
-            self.problems.append(document.problem((*at, "call"), expected_one_of(operation, known)))
-            return
-        parameters = {parameter.name: parameter for parameter in known[operation].parameters}
-        for given in set(action.parameters) - set(parameters):
-            message = expected_one_of(given, parameters)
-            self.problems.append(document.problem((*at, "parameters", given), message, key=True))
-        missing = sorted(n for n, p in parameters.items() if p.required and n not in action.parameters)
-        if missing:
-            message = f"found no parameters {', '.join(missing)}, expected them: {operation} requires them"
-            self.problems.append(document.problem((*at, "parameters"), message, key=True))
-
-
-class _Fields:
-    """The fields that events of a type have, from the webhook documents of all APIs."""
-
-    def __init__(self, apis: Mapping[str, Api]) -> None:
-        self._documents = [api.webhooks for api in apis.values() if api.webhooks]
-
-    def of(self, globs: list[str]) -> dict[str, str]:
-        """Field names and simple types; empty for event types that no document knows."""
-        fields: dict[str, str] = {}
-        for document in self._documents:
-            types = [known for known in document.webhooks if any(fnmatchcase(known, glob) for glob in globs)]
-            for name, schema in document.event_fields(types).items():
-                kind = schema.get("type", "string" if "enum" in schema else "")
-                fields[name] = kind if isinstance(kind, str) else ""
-        return fields
 
 
 def _findable(create: Create, resource: Resource) -> bool:

@@ -14,7 +14,7 @@ import structlog
 
 from reactor.apis.client import Api
 from reactor.config import Config
-from reactor.errors import DeliveryRejected, StoreUnavailable
+from reactor.errors import StoreUnavailable
 from reactor.events import Event, meaning
 from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
@@ -27,6 +27,9 @@ from reactor.store.store import Store
 
 BLOCK = 1.0
 """Seconds to wait for the next event before looking after those of dispatchers that are gone."""
+
+READS = 5
+"""How often an event is read before it is set aside. By then it was faulty, or the end of its dispatcher, each time."""
 
 PAUSE = 1.0
 """Seconds to leave Redis alone when it is unable."""
@@ -65,15 +68,42 @@ class Dispatcher:
 
     async def _read(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            abandoned = await self._store.log.take_over(self._name, idle=self._takeover)
-            entries = abandoned or await self._store.log.read(self._name, block=BLOCK)
-            if entries:
-                await self.react(entries)
+            if not await self.take_over():
+                await self.decide(await self._store.log.read(self._name, block=BLOCK))
+
+    async def take_over(self) -> bool:
+        """Decide on one event that a dispatcher left unfinished, or set it aside; False when there is none."""
+        taken = await self._store.log.take_over(self._name, idle=self._takeover)
+        if taken is None:
+            return False
+        entry, reads = taken
+        if reads < READS:
+            await self.decide([entry])
+        else:
+            await self._store.log.set_aside(entry)
+            log.error("event set aside", event_id=entry.id, entry=entry.entry, reads=reads)
+        return True
+
+    async def decide(self, entries: Sequence[Entry]) -> None:
+        """React to events. A faulty one delays no other: it stays unacknowledged, and is taken over later."""
+        try:
+            await self.react(entries)
+        except StoreUnavailable:
+            raise
+        except Exception:  # the boundary: what one event does to us must not end the process, nor stop the others
+            if len(entries) == 1:
+                log.exception("event faulty", event_id=entries[0].id, entry=entries[0].entry)
+                return
+            for entry in entries:
+                await self.decide([entry])
 
     async def react(self, entries: Sequence[Entry]) -> None:
-        """Take events from the log to their jobs in the queue. Raises StoreUnavailable; then nothing is acknowledged."""
+        """Take events from the log to their jobs in the queue; nothing is acknowledged unless all of it went well.
+
+        Raises StoreUnavailable, DeliveryRejected for a body that can't be read as when it was accepted.
+        """
         failpoint("dispatch.after_read")
-        arrivals = [arrival for entry in entries if (arrival := self._arrive(entry))]
+        arrivals = [self._arrive(entry) for entry in entries]
         verdicts = await self.observe(arrivals)
         failpoint("dispatch.after_observe")
         plans = [
@@ -86,21 +116,16 @@ class Dispatcher:
         failpoint("dispatch.after_enqueue")
         await self._store.log.acknowledge([entry.entry for entry in entries])
 
-    def _arrive(self, entry: Entry) -> Arrival | None:
+    def _arrive(self, entry: Entry) -> Arrival:
         """Read a logged body again, as it was read when it was accepted."""
-        try:
-            event = Event.from_payload(
-                id=entry.id,
-                source=entry.source,
-                organization=entry.organization,
-                body=entry.body,
-                received=entry.accepted,
-            )
-        except DeliveryRejected as error:  # accepted by a reactor that read bodies differently
-            log.error("event unreadable", event_id=entry.id, entry=entry.entry, error=str(error))
-            return None
-        api = self._config.api_of(entry.source)
-        return Arrival(entry, self._config.recognise(event), api)
+        event = Event.from_payload(
+            id=entry.id,
+            source=entry.source,
+            organization=entry.organization,
+            body=entry.body,
+            received=entry.accepted,
+        )
+        return Arrival(entry, self._config.recognise(event), self._config.api_of(entry.source))
 
     async def observe(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Store what each event says of a resource, and learn what it is in the light of all before it."""
@@ -140,7 +165,7 @@ class Dispatcher:
             for number, action in enumerate(decision.rule.actions):
                 row = row_id(arrival.event, decision.rule.name, number)
                 try:
-                    rows.append(NewRow(row, decision.rule.name, "call", action.api, render(action, values)))
+                    rows.append(new_row(row, decision.rule.name, action, values))
                 except Unknown as error:
                     faults.append(f"{decision.rule.name} action {number + 1}: {error}")
                     log.error(
@@ -163,6 +188,7 @@ def row_id(event: Event, rule: str, number: int) -> str:
     return hashlib.sha256(f"{event.source}\0{event.id}\0{rule}\0{number}".encode()).hexdigest()[:20]
 
 
-def render(action: CompiledAction, values: dict[str, object]) -> dict[str, object]:
-    """What a row says of a call, with nothing left to look up. Raises Unknown."""
-    return {"operation": action.operation, "if_exists": action.if_exists, **action.arguments.render(values)}
+def new_row(row: str, rule: str, action: CompiledAction, values: dict[str, object]) -> NewRow:
+    """The row of one action with every argument rendered, so that nothing is left to look up. Raises Unknown."""
+    what = {"operation": action.operation, "if_exists": action.if_exists, **action.arguments.render(values)}
+    return NewRow(row, rule, "call", action.api, what, action.operation)

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         5.0, gt=0, description="An event read but not acknowledged for so long goes to another dispatcher."
     )
 
+    private_networks: str = Field(
+        "", description="Networks that calls may go to besides the public internet: `10.0.0.0/8,127.0.0.1/32`."
+    )
     concurrency: int = Field(200, ge=1, le=5000, description="Jobs a worker process performs at once.")
     lease: float = Field(
         15.0, gt=0, description="A claimed job is free for others when its worker is silent for so long."
@@ -60,6 +63,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines that are written."
     )
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """The networks of `private_networks`."""
+        return tuple(network for part in self.private_networks.split(",") if (network := part.strip()))
 
 
 def load_settings(**overrides: object) -> Settings:

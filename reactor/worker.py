@@ -35,7 +35,7 @@ PRESENCE = 20.0
 log = structlog.get_logger("reactor.worker")
 
 
-@dataclass
+@dataclass(eq=False)
 class Running:
     """A job that is being performed: its row, its task, and when its lease was last known to hold."""
 
@@ -59,7 +59,7 @@ class Worker:
     store: Store
     queue: JobQueue
     context: Context
-    running: dict[str, Running] = field(default_factory=dict)
+    running: set[Running] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -67,27 +67,29 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Take and perform jobs until told to stop; then finish those in hand, within the drain time."""
-        upkeep = [asyncio.create_task(self._renew_forever()), asyncio.create_task(self._beat_forever())]
         try:
-            while not stopping.is_set():
-                try:
-                    await self._take()
-                except StoreUnavailable as error:
-                    log.warning("worker paused", error=str(error))
-                    await asyncio.sleep(PAUSE)
-            await self._drain()
+            async with asyncio.TaskGroup() as tasks:  # without its upkeep a worker must not go on
+                upkeep = [tasks.create_task(self._renew_forever()), tasks.create_task(self._beat_forever())]
+                await self._work(stopping)
+                await self._drain()
+                for task in upkeep:
+                    task.cancel()
         finally:
-            for task in upkeep:
-                task.cancel()
-            await asyncio.gather(*upkeep, return_exceptions=True)
             await self._leave()
+
+    async def _work(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self._take()
+            except StoreUnavailable as error:
+                log.warning("worker paused", error=str(error))
+                await asyncio.sleep(PAUSE)
 
     async def _take(self) -> None:
         """Wait for jobs and start as many as there is room for."""
         room = self.context.settings.concurrency - len(self.running)
         if room <= 0:
-            tasks = [job.task for job in self.running.values() if job.task]
-            await asyncio.wait(tasks, timeout=BLOCK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._tasks(), timeout=BLOCK, return_when=asyncio.FIRST_COMPLETED)
         elif await self.queue.wait(BLOCK):
             await self.start(await self.queue.pop(self._presence.name, room))
 
@@ -101,13 +103,16 @@ class Worker:
         ours = [(job.job_id, job.ticket.row) for job in popped if job.ticket]
         claims = await self.store.ledger.claim([row for _, row in ours], self._presence.name)
         failpoint("worker.after_claim")
+        not_now = []
         for (job_id, row_id), claim in zip(ours, claims, strict=True):
             if isinstance(claim, Refused):
                 log.info("job not claimed", job=row_id, reason=claim.reason, detail=claim.detail)
-                await self.queue.remove([job_id])
+                not_now.append(job_id)
             else:
-                running = self.running[row_id] = Running(claim, time.monotonic())
+                running = Running(claim, time.monotonic())
                 running.task = asyncio.create_task(self._perform(running, job_id))
+                self.running.add(running)
+        await self.queue.remove(not_now)
 
     async def _perform(self, job: Running, job_id: str) -> None:
         """Perform one row and write down how it ended."""
@@ -125,7 +130,7 @@ class Worker:
         except StoreUnavailable as error:
             log.warning("job unrecorded", job=row.id, error=f"the sweeper will give it out again: {error}")
         finally:
-            self.running.pop(row.id, None)
+            self.running.discard(job)
 
     async def _finish(self, job: Running, ending: Ending) -> bool:
         """Record the end, as long as the lease lasts; after that the row is somebody else's."""
@@ -158,34 +163,33 @@ class Worker:
         lease = self.context.settings.lease
         while True:
             await asyncio.sleep(lease / 3)
-            for job in list(self.running.values()):
-                if not await self._renew(job, lease) and job.task:
+            for job in await self._lost(list(self.running), lease):
+                if job.task and not job.task.done():
+                    log.warning("job stopped", job=job.row.id, error="its lease is lost")
                     job.task.cancel()
 
-    async def _renew(self, job: Running, lease: float) -> bool:
+    async def _lost(self, jobs: Sequence[Running], lease: float) -> list[Running]:
+        """Renew the leases of these jobs; those whose lease somebody else has, or may have by now."""
         asked = time.monotonic()
         try:
-            held = await self.store.ledger.renew(job.row)
+            held = await self.store.ledger.renew_each([job.row for job in jobs])
         except StoreUnavailable:
-            return asked - job.renewed < lease
-        job.renewed = asked
-        return held
+            return [job for job in jobs if asked - job.renewed >= lease]
+        for job in jobs:
+            job.renewed = asked
+        return [job for job, holds in zip(jobs, held, strict=True) if not holds]
 
     async def _beat_forever(self) -> None:
         """Show RQ's tools that the worker lives; that nobody can see it now must not end it."""
-        shown = False
         while True:
             try:
-                if not shown:
-                    await self._presence.appear()
-                    shown = True
                 await self._presence.beat(busy=bool(self.running), done=self.tally.done, failed=self.tally.failed)
             except StoreUnavailable as error:
                 log.warning("worker not visible", error=str(error))
             await asyncio.sleep(BEAT)
 
     async def _drain(self) -> None:
-        tasks = [job.task for job in self.running.values() if job.task]
+        tasks = self._tasks()
         if not tasks:
             return
         log.info("worker draining", jobs=len(tasks), seconds=self.context.settings.drain)
@@ -193,6 +197,9 @@ class Worker:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    def _tasks(self) -> list["asyncio.Task[None]"]:
+        return [job.task for job in self.running if job.task]
 
     async def _leave(self) -> None:
         try:
@@ -227,7 +234,7 @@ def perform(row: str, number: int) -> None:
 
 async def _perform_alone(row: str, number: int) -> None:
     settings = load_settings()
-    store, client = Store(settings), ApiClient(connections=1)
+    store, client = Store(settings), ApiClient(connections=1, private=settings.private)
     try:
         context = Context(settings, load_config(settings.config), store.ledger, client)
         [claim] = await store.ledger.claim([row], f"stock-{number}")

@@ -14,6 +14,7 @@ from reactor.store.store import Store
 
 CONFIG = Path(__file__).parent.parent / "config"
 ORGANIZATION = "11111111-2222-4333-8444-555555555555"
+LOOPBACK = ("127.0.0.0/8",)
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
 
 

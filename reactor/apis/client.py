@@ -7,7 +7,7 @@ Owns building, authenticating and sending a request, and reading the reply withi
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from reactor.apis.addresses import Addresses, ForbiddenAddress
 from reactor.apis.openapi import OpenApi, Operation, Request, build_request
 from reactor.apis.pace import Pace
 from reactor.apis.policy import REFUSED_KEY_PAUSE, Reply, failure, lost
@@ -50,11 +51,14 @@ class Api:
 
 
 class ApiClient:
-    """Sends calls to any API over one pool of connections. Close it when the process ends."""
+    """Sends calls to any API over one pool of connections. Close it when the process ends.
 
-    def __init__(self, *, connections: int = 200) -> None:
+    `private` names networks, like 10.0.0.0/8, that calls may go to besides the public internet.
+    """
+
+    def __init__(self, *, connections: int = 200, private: Iterable[str] = ()) -> None:
         self._http = httpx2.AsyncClient(
-            transport=AiohttpTransport(connections=connections),
+            transport=AiohttpTransport(connections=connections, addresses=Addresses(private)),
             follow_redirects=False,
             headers={"User-Agent": "sandbox-reactor", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
@@ -95,6 +99,8 @@ class ApiClient:
             response = await self._http.request(
                 request.method, request.url, headers=headers, content=request.content, timeout=timeout
             )
+        except ForbiddenAddress as error:
+            raise GateClosed(f"{api.name} can't be called: {error}", REFUSED_KEY_PAUSE) from error
         except httpx2.InvalidURL as error:
             raise PermanentError(f"{operation.id} can't be called: {error}") from error
         except httpx2.ConnectError as error:

@@ -41,6 +41,8 @@ class BodyProblem:
 
     path: tuple[str | int, ...]
     message: str
+    keyword: str
+    """The word of the schema that is not met: `type`, `enum`, `required` …"""
 
     def __str__(self) -> str:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
@@ -114,7 +116,7 @@ class OpenApi:
         if operation.id not in self._validators:
             self._validators[operation.id] = self._validator(operation.body.schema)
         errors = self._validators[operation.id].iter_errors(body)
-        return [BodyProblem(tuple(error.instance_path), _words(error)) for error in errors]
+        return [BodyProblem(tuple(error.instance_path), _words(error), error.kind.name) for error in errors]
 
     def check_body(self, operation: Operation, body: Any) -> list[str]:
         """`body_problems` in words: "body.volumes[0].mountPath: found a number, expected a string"."""

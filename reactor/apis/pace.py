@@ -1,8 +1,8 @@
 """How fast an API may be called: learned from what its replies say is left.
 
-Owns the limits an API announces by `X-RateLimit-Remaining` and `X-RateLimit-Reset` headers, plain or suffixed with the name
-of the limit (Daytona's way). Counts calls under way against what is left, so that a crowd of jobs stops at the limit instead
-of running into it. Pure but for the clock it is given; which jobs wait where is the caller's.
+Owns the limits an API announces by `X-RateLimit-Remaining`, `X-RateLimit-Reset` and `Retry-After` headers, plain or
+suffixed with the name of the limit (Daytona's way). Counts calls under way against what is left, so that a crowd of jobs
+stops at the limit instead of running into it. Pure but for the clock it is given; which jobs wait where is the caller's.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ BREATH = 0.05
 SAME = 1.5
 """Seconds by which two replies may differ about when the same limit is renewed: they say it in whole seconds."""
 
-REMAINING, RESET = "x-ratelimit-remaining", "x-ratelimit-reset"
+REMAINING, RESET, REFUSED = "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"
 
 
 @dataclass
@@ -102,6 +102,9 @@ def announced(headers: Mapping[str, str]) -> list[tuple[str, int, float]]:
     lower = {name.lower(): value for name, value in headers.items()}
     found = []
     for name, value in lower.items():
+        refused = name.removeprefix(REFUSED)
+        if refused != name and value.strip().isdecimal():
+            found.append((refused.removeprefix("-"), 0, float(value)))
         suffix = name.removeprefix(REMAINING)
         if suffix == name or not value.strip().isdecimal():
             continue

@@ -9,6 +9,8 @@ import aiohttp
 import httpx2
 from yarl import URL
 
+from reactor.apis.addresses import Addresses, ForbiddenAddress, GuardedResolver
+
 LARGEST_REPLY = 4 * 1024 * 1024
 """Bytes of a reply's body; what is longer is an error, not memory."""
 
@@ -19,12 +21,17 @@ IDLE = 4.0
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Sends requests through one pooled aiohttp session, opened at the first request."""
 
-    def __init__(self, *, connections: int) -> None:
+    def __init__(self, *, connections: int, addresses: Addresses) -> None:
         self._connections = connections
+        self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request and read its whole reply. Raises httpx2's exceptions, as its own transport does."""
+        """Send one request and read its whole reply. Raises httpx2's exceptions, as its own transport does.
+
+        Raises ForbiddenAddress before anything is sent to an address that may not be called.
+        """
+        self._addresses.check_host(request.url.host)
         timeouts = request.extensions.get("timeout", {})
         try:
             async with self._open().request(
@@ -37,6 +44,10 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             ) as reply:
                 body = await _read(reply)
                 return httpx2.Response(reply.status, headers=list(reply.headers.items()), content=body, request=request)
+        except aiohttp.ClientConnectorDNSError as error:
+            if isinstance(error.os_error, ForbiddenAddress):
+                raise error.os_error from error
+            raise httpx2.ConnectError(str(error), request=request) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise httpx2.ConnectError(str(error), request=request) from error
         except TimeoutError as error:
@@ -47,7 +58,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE),
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, keepalive_timeout=IDLE, resolver=GuardedResolver(self._addresses)
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

@@ -1,17 +1,25 @@
 """The command line: one file per noun. The composition root is `processes`; here is only the table of commands."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import click
 
 from reactor import __version__
-from reactor.cli.apis import apis
-from reactor.cli.demo import demo
-from reactor.cli.dev import dev
-from reactor.cli.emulator import emulator
-from reactor.cli.run import dispatch, serve, work
 from reactor.errors import ReactorError
+
+COMMANDS = {
+    "demo": "demo",
+    "dev": "dev",
+    "serve": "run",
+    "dispatch": "run",
+    "work": "run",
+    "apis": "apis",
+    "emulator": "emulator",
+    "completion": "completion",
+}
+"""Each command and the module it is in, loaded when it is called: a worker need not carry the emulator."""
 
 EPILOG = """\b
 Examples:
@@ -20,11 +28,23 @@ Examples:
   reactor serve                 receive webhooks and decide (web and dispatcher)
   reactor work                  perform jobs
   reactor apis import openapi.json --name billing
+  reactor completion bash       teach the shell to complete all this
 """
 
 
 class Reactor(click.Group):
     """Prints what the reactor raises on purpose as a message with its remedy, and nothing as a stack trace."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, the first ones to try first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command. Raises click.NoSuchCommand, which names the nearest ones."""
+        if cmd_name not in COMMANDS:
+            raise click.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
+        command: click.Command = getattr(import_module(f"reactor.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -41,10 +61,6 @@ def reactor() -> None:
 
     Settings are REACTOR_* environment variables; docs/operations.md lists them.
     """
-
-
-for command in (serve, dispatch, work, emulator, demo, dev, apis):
-    reactor.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,13 +7,15 @@ import orjson
 
 from reactor.apis.importer import compact, difference, load_document, rendered
 
+EXAMPLE = "Example: reactor apis import billing-openapi.yaml --name billing"
 
-@click.group()
+
+@click.group(short_help="Import OpenAPI documents.", epilog=EXAMPLE)
 def apis() -> None:
     """Import the OpenAPI documents of the APIs that rules may call."""
 
 
-@apis.command(name="import", epilog="Example: reactor apis import billing-openapi.yaml --name billing")
+@apis.command(name="import", epilog=EXAMPLE)
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", required=True, help="Name of the API; the document becomes NAME.openapi.json.")
 @click.option(

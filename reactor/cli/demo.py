@@ -1,19 +1,24 @@
-"""`reactor demo`: the main job, on real processes, told as a timeline."""
+"""`reactor demo`: the main job, on real processes. Owns playing the customer and the verdict; `timeline` tells it."""
 
 import asyncio
+import math
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 
-from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.cli.fleet import Fleet, FleetPlan, config_option
+from reactor.cli.timeline import Moment, moments_of, told
 from reactor.emulator.client import Emulator
 from reactor.settings import load_settings
 from reactor.store.ledger import Row
+from reactor.store.log import Entry
 from reactor.store.store import Store
 
 LOOK = 0.05
@@ -24,33 +29,32 @@ POLLS = ("getVolume", "listVolumes")
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One line of the timeline: seconds since the beginning, what it is about, and what happened."""
-
-    at: float
-    what: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """What the demo saw. Latencies are from the acceptance of the event to the call's arrival at the API."""
+    """What the demo saw, and what `--json` prints.
+
+    `reason` says why it is not `ok`. Latencies are from the acceptance of the event to the call's arrival at the API;
+    null where no call was made.
+    """
 
     ok: bool
+    reason: str
     seconds: float
     volumes: int
     sandboxes: int
     polls: int
     calls: dict[str, int]
-    event_to_call_ms: dict[str, float]
+    event_to_call_ms: dict[str, float | None]
     timeline: tuple[Moment, ...]
 
 
-@click.command(epilog="Example: reactor demo --volumes 5 --json | python -m json.tool")
+@click.command(
+    short_help="Watch one volume become ready and a sandbox follow.",
+    epilog="Example: reactor demo --volumes 5 --json | python -m json.tool",
+)
 @click.option(
     "--volumes", default=1, show_default=True, type=click.IntRange(1, 100), help="How many volumes to create."
 )
-@click.option("--config", type=click.Path(file_okay=False, path_type=Path), default=Path("config"), show_default=True)
+@config_option
 @click.option(
     "--time-scale", default=0.2, show_default=True, help="How long the emulator's states last; 1 is Daytona's pace."
 )
@@ -64,124 +68,114 @@ def demo(volumes: int, config: Path, time_scale: float, timeout: float, as_json:
     """
     with tempfile.TemporaryDirectory(prefix="reactor-demo-") as directory, ExitStack() as stack:
         if not as_json:
-            click.echo("Starting the server, an emulated Daytona, web and worker …")
+            click.echo("Starting the server, an emulated Daytona, web and worker …\n")
         fleet = FleetPlan(Path(directory), config, time_scale).start(stack)
         emulator = stack.enter_context(Emulator(fleet.emulator_url))
         outcome = asyncio.run(_play(fleet, emulator, volumes, timeout))
     click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else _told(outcome))
     if not outcome.ok:
-        raise SystemExit(1)
+        raise click.ClickException(f"the demo did not work: {outcome.reason}")
 
 
 async def _play(fleet: Fleet, emulator: Emulator, volumes: int, timeout: float) -> Outcome:
     store = Store(load_settings(redis_url=fleet.environment["REACTOR_REDIS_URL"]))
     try:
-        return await _Demo(fleet, emulator, store, [f"build-{number}" for number in range(1, volumes + 1)]).run(timeout)
+        return await _Demo(fleet, emulator, store, volumes).run(timeout)
     finally:
         await store.close()
 
 
+@dataclass(frozen=True)
 class _Demo:
     """Plays the customer: creates volumes, and looks at what the reactor made of it."""
 
-    def __init__(self, fleet: Fleet, emulator: Emulator, store: Store, names: list[str]) -> None:
-        self._fleet = fleet
-        self._emulator = emulator
-        self._store = store
-        self._names = names
+    fleet: Fleet
+    emulator: Emulator
+    store: Store
+    volumes: int
 
     async def run(self, timeout: float) -> Outcome:
-        """Create the volumes, wait until a job for each is done, and gather what happened."""
-        began = time.time()
-        for name in self._names:
-            self._emulator.create_volume(name)
-        rows = await self._rows_when_done(began + timeout)
-        calls, sandboxes = self._emulator.calls(), self._emulator.sandboxes()
-        latencies = self._latencies(rows)
+        """Create the volumes, wait until nothing is left to do, and gather what happened."""
+        for number in range(1, self.volumes + 1):
+            self.emulator.create_volume(f"build-{number}")
+        calm = await self._calm_before(time.monotonic() + timeout)
+        return self._outcome(await self.store.log.entries(), await self._rows(), timed_out=not calm)
+
+    async def _calm_before(self, deadline: float) -> bool:
+        while time.monotonic() < deadline:
+            if await self._is_calm():
+                return True
+            await asyncio.sleep(LOOK)
+        return False
+
+    async def _is_calm(self) -> bool:
+        """Whether all is said and done: volumes settled, events delivered and decided, jobs ended."""
+        self.fleet.check()
+        if any(volume["state"] not in ("ready", "error") for volume in self.emulator.volumes()):
+            return False
+        if self.emulator.deliveries()["underWay"]:
+            return False
+        plans = [await self.store.ledger.plan_of(entry.entry) for entry in await self.store.log.entries()]
+        return all(plans) and all(row.ended for row in await self._rows())
+
+    async def _rows(self) -> list[Row]:
+        entries = await self.store.log.entries()
+        return [row for entry in entries for row in await self.store.ledger.rows_of(entry.entry)]
+
+    def _outcome(self, entries: Sequence[Entry], rows: Sequence[Row], *, timed_out: bool) -> Outcome:
+        calls, log, sandboxes = self.emulator.calls(), self.emulator.call_log(), len(self.emulator.sandboxes())
+        timeline = moments_of(log, entries, rows)
+        reason = _reason(rows, sandboxes, self.volumes, timed_out=timed_out)
         return Outcome(
-            ok=len(sandboxes) == len(self._names) and bool(rows) and all(row.state == "done" for row in rows),
-            seconds=round(time.time() - began, 3),
-            volumes=len(self._emulator.volumes()),
-            sandboxes=len(sandboxes),
+            ok=not reason,
+            reason=reason,
+            seconds=timeline[-1].at,
+            volumes=self.volumes,
+            sandboxes=sandboxes,
             polls=sum(calls.get(operation, 0) for operation in POLLS),
             calls=calls,
-            event_to_call_ms=_percentiles(latencies),
-            timeline=tuple(sorted(await self._moments(rows, began), key=lambda moment: moment.at)),
+            event_to_call_ms=_percentiles(_latencies(log, rows)),
+            timeline=timeline,
         )
 
-    async def _rows_when_done(self, deadline: float) -> list[Row]:
-        """The rows of all events, once there are enough and all are ended; what there is when time is up."""
-        while True:
-            self._fleet.check()
-            rows = [
-                row
-                for entry in await self._store.log.entries()
-                for row in await self._store.ledger.rows_of(entry.entry)
-            ]
-            if (len(rows) >= len(self._names) and all(row.ended for row in rows)) or time.time() > deadline:
-                return rows
-            await asyncio.sleep(LOOK)
 
-    def _latencies(self, rows: list[Row]) -> list[float]:
-        """Milliseconds from each event to the arrival of the create that followed from it."""
-        creates = [call for call in self._emulator.call_log() if call["operation"] == "createSandbox"]
-        accepted = sorted(row.accepted for row in rows)
-        return [call["at"] * 1000 - at for call, at in zip(creates, accepted, strict=False)]
-
-    async def _moments(self, rows: list[Row], began: float) -> list[Moment]:
-        moments = [
-            Moment(
-                _since(call["at"], began),
-                "call",
-                f"{call['operation']} → {call['status']}   ({call['method']} {call['path']})",
-            )
-            for call in self._emulator.call_log()
-        ]
-        for entry in await self._store.log.entries():
-            data = orjson.loads(entry.body)
-            subject = data.get("name") or data.get("id")
-            state = data.get("newState") or data.get("state")
-            moments.append(
-                Moment(_since(entry.accepted / 1000, began), "event", f"{data.get('event')}   {subject} is {state}")
-            )
-        for row in rows:
-            moments.append(
-                Moment(
-                    _since(row.created / 1000, began), "rule", f"{row.rule} fired: {row.api}.{row.what['operation']}"
-                )
-            )
-            if row.ended:
-                result = row.error or orjson.dumps(row.result).decode()
-                moments.append(Moment(_since(row.ended / 1000, began), "job", f"{row.id} {row.state}   {result}"))
-        return moments
+def _reason(rows: Sequence[Row], sandboxes: int, volumes: int, *, timed_out: bool) -> str:
+    """Why it did not work; empty when it did."""
+    if not rows:
+        return "no rule fired when a volume named build-1 became ready; see the rules of --config"
+    for row in rows:
+        if row.state != "done":
+            return f"job {row.id} of rule {row.rule} is {row.state}: {row.error or 'no worker has finished it'}"
+    if sandboxes != volumes:
+        return f"there are {sandboxes} sandboxes for {volumes} volumes"
+    return "it took longer than --timeout" if timed_out else ""
 
 
-def _since(at: float, began: float) -> float:
-    return round(at - began, 3)
+def _latencies(calls: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[float]:
+    """Milliseconds from each event to the arrival of the create that followed from it."""
+    creates = [call["at"] * 1000 for call in calls if call["operation"] == "createSandbox"]
+    return [at - accepted for at, accepted in zip(creates, sorted(row.accepted for row in rows), strict=False)]
 
 
-def _percentiles(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values) or [float("nan")]
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    ordered = sorted(values)
     return {
-        name: round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 1)
+        name: round(ordered[math.ceil(len(ordered) * share) - 1], 1) if ordered else None
         for name, share in (("p50", 0.5), ("p95", 0.95))
     }
 
 
 def _told(outcome: Outcome) -> str:
-    lines = [f"{moment.at:8.3f} s  {moment.what:<5}  {moment.text}" for moment in outcome.timeline]
-    reads = ", ".join(f"{operation} {count}" for operation, count in sorted(outcome.calls.items()))
-    verdict = "It worked" if outcome.ok else "It did not work"
-    return "\n".join(
-        [
-            "",
-            *lines,
-            "",
-            f"API calls      {reads}",
-            f"polls          {outcome.polls}",
-            f"sandboxes      {outcome.sandboxes} for {outcome.volumes} volumes",
-            f"event → call   {outcome.event_to_call_ms['p50']} ms in the median, {outcome.event_to_call_ms['p95']} ms at p95",
-            "",
-            f"{verdict}: {outcome.sandboxes} of {outcome.volumes} sandboxes, {outcome.seconds} s.",
-        ]
-    )
+    calls = ", ".join(f"{operation} {count}" for operation, count in sorted(outcome.calls.items()))
+    median, p95 = (outcome.event_to_call_ms[name] for name in ("p50", "p95"))
+    lines = [
+        *told(outcome.timeline),
+        "",
+        f"  API calls      {calls}",
+        f"  polls          {outcome.polls}",
+        f"  sandboxes      {outcome.sandboxes} for {outcome.volumes} volumes",
+        f"  event → call   {median} ms in the median, {p95} ms at p95" if median is not None else "",
+        "",
+        f"It worked, in {outcome.seconds:.1f} s." if outcome.ok else "",
+    ]
+    return "\n".join(lines).rstrip()

@@ -7,18 +7,25 @@ from pathlib import Path
 
 import click
 
-from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.cli.fleet import Fleet, FleetPlan, config_option
 from reactor.emulator import EmulatorSettings
 
 WATCH = 0.2
 """Seconds between two looks whether all children live."""
 
 
-@click.command(epilog="Example: reactor dev --time-scale 5     (states last five times as long: time to watch)")
-@click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), default=Path(".reactor/dev"), show_default=True
+@click.command(
+    short_help="Everything on this machine, until Ctrl-C.",
+    epilog="Example: reactor dev --time-scale 5     (states last five times as long: time to watch)",
 )
-@click.option("--config", type=click.Path(file_okay=False, path_type=Path), default=Path("config"), show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".reactor/dev"),
+    show_default=True,
+    help="Where the data stays.",
+)
+@config_option
 @click.option("--port", default=8787, show_default=True, help="Port of the webhook endpoint.")
 @click.option("--emulator-port", default=8788, show_default=True, help="Port of the emulated Daytona.")
 @click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about Daytona's pace.")
@@ -43,7 +50,8 @@ def dev(data: Path, config: Path, port: int, emulator_port: int, time_scale: flo
 def _greeting(fleet: Fleet) -> str:
     key, api = EmulatorSettings().api_key, f"{fleet.emulator_url}/api"
     return f"""
-  webhooks   {fleet.web_url}/webhooks/daytona      ready: {fleet.web_url}/readyz   figures: {fleet.web_url}/metrics
+  webhooks   {fleet.web_url}/webhooks/daytona
+  health     {fleet.web_url}/readyz      figures: {fleet.web_url}/metrics
   Daytona    {api}      (emulated; key {key})
   Redis      {fleet.server.url}
 

@@ -1,62 +1,73 @@
-"""`reactor emulator`: Daytona on this machine, with its webhooks and its faults."""
+"""`reactor emulator`: Daytona and Runloop on this machine, with webhooks and faults."""
 
 import asyncio
+from dataclasses import fields
+from typing import Any
 
 import click
+import orjson
+from pydantic import ValidationError
 
 from reactor.emulator import EmulatorSettings, Endpoint, serve
 from reactor.emulator.faults import Faults
 
+DEFAULTS = EmulatorSettings()
+
 
 @click.command(
+    short_help="Daytona and Runloop on this machine.",
     epilog="""\b
 Examples:
   reactor emulator --port 8788 --webhook http://127.0.0.1:8787/webhooks/daytona --secret whsec_…
-  curl -X PUT localhost:8788/emulator/faults -d '{"drop": 0.3, "reorder": 0.2}'
+  reactor emulator --fault drop=0.3 --fault reorder=0.2 --seed 7
+  curl -X PUT localhost:8788/emulator/faults -d '{"lost_reply": 1, "operations": ["createSandbox"]}'
   curl localhost:8788/emulator/calls          # every API call it got, counted by operation
-"""
+""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8788, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--webhook", metavar="URL", help="Where to deliver events.")
 @click.option("--secret", metavar="WHSEC", help="The endpoint's signing secret.")
-@click.option("--api-key", default=EmulatorSettings().api_key, show_default=True, help="The key calls must bring.")
-@click.option("--organization", default=EmulatorSettings().organization_id, show_default=True, help="The organization.")
-@click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about Daytona's pace.")
+@click.option(
+    "--api-key", default=DEFAULTS.api_key, show_default=True, help="The key that calls of Daytona must bring."
+)
+@click.option(
+    "--runloop-key", "runloop_api_key", default=DEFAULTS.runloop_api_key, show_default=True, help="Runloop's."
+)
+@click.option("--organization", "organization_id", default=DEFAULTS.organization_id, show_default=True)
+@click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about the real pace.")
 @click.option("--retry-scale", default=1.0, show_default=True, help="Pauses between delivery attempts; 1 is Svix's.")
-@click.option("--drop", default=0.0, show_default=True, help="Share of events that are never delivered.")
-@click.option("--duplicate", default=0.0, show_default=True, help="Share of deliveries made again.")
-@click.option("--reorder", default=0.0, show_default=True, help="Seconds within which deliveries are shuffled.")
-@click.option("--event-before-commit", default=0.0, show_default=True, help="Seconds an event is ahead of the API.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME=VALUE", help="Put a fault in force; repeat for more.")
 @click.option("--seed", default=0, show_default=True, help="Makes the faults' dice repeatable.")
 def emulator(
-    host: str,
-    port: int,
-    webhook: str | None,
-    secret: str | None,
-    api_key: str,
-    organization: str,
-    time_scale: float,
-    retry_scale: float,
-    drop: float,
-    duplicate: float,
-    reorder: float,
-    event_before_commit: float,
-    seed: int,
+    host: str, port: int, webhook: str | None, secret: str | None, faults: tuple[str, ...], **settings: Any
 ) -> None:
-    """Emulate Daytona's volumes and sandboxes and their Svix-signed webhooks, for trying and testing.
+    """Emulate Daytona (API, toolbox, Svix-signed webhooks) and Runloop's devboxes, for trying and testing.
 
-    All faults, also those without a flag here, are read and set at /emulator/faults.
+    Faults, such as drop, duplicate, reorder, delay, lost_reply or event_before_commit, are shares from 0 to 1 or seconds.
+    They are read and replaced at /emulator/faults while the emulator runs.
     """
     if webhook and not secret:
         raise click.UsageError("--webhook needs --secret: deliveries are signed")
-    settings = EmulatorSettings(
-        api_key=api_key,
-        organization_id=organization,
-        endpoints=(Endpoint(webhook, secret),) if webhook and secret else (),
-        time_scale=time_scale,
-        retry_scale=retry_scale,
-        faults=Faults(drop=drop, duplicate=duplicate, reorder=reorder, event_before_commit=event_before_commit),
-        seed=seed,
-    )
-    asyncio.run(serve(settings, host, port, lambda url: click.echo(f"emulator listens on {url}")))
+    try:
+        emulated = EmulatorSettings(
+            **settings,
+            endpoints=(Endpoint(webhook, secret),) if webhook and secret else (),
+            faults=Faults(**{name: _value(text) for name, _, text in (fault.partition("=") for fault in faults)}),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(field.name for field in fields(Faults))
+        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; the faults are {known}") from None
+    try:
+        asyncio.run(serve(emulated, host, port, lambda url: click.echo(f"emulator listens on {url}")))
+    except OSError as error:
+        raise click.ClickException(f"can't listen on {host}:{port}: {error}; choose another --port") from error
+
+
+def _value(text: str) -> Any:
+    """A fault's value as JSON writes it; what is not JSON is a text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -6,13 +6,17 @@ Owns starting, watching and ending them. A child never outlives this process (on
 import base64
 import os
 import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+import click
 
 from reactor.embedded import EmbeddedServer, bound_to_parent
 from reactor.emulator import EmulatorSettings
@@ -20,12 +24,22 @@ from reactor.emulator.client import Emulator
 from reactor.errors import ReactorError
 
 GRACE = 15.0
-"""Seconds a child has to end after SIGTERM."""
+"""Seconds the children have to end after SIGTERM."""
 
 LOG_TAIL = 20
 
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("config"),
+    show_default=True,
+    help="The configuration directory.",
+)
 
-@dataclass
+Child = subprocess.Popen[str]
+
+
+@dataclass(frozen=True)
 class Fleet:
     """The embedded server, the emulator, `reactor serve` and `reactor work`, wired to each other."""
 
@@ -33,17 +47,16 @@ class Fleet:
     emulator_url: str
     web_url: str
     environment: Mapping[str, str]
-    processes: Mapping[str, "subprocess.Popen[str]"]
-
+    children: Mapping[str, Child]
     log: Path
 
     def check(self) -> None:
         """Raise ReactorError, with the end of the log, if one of them ended by itself."""
         if not self.server.running:
             raise ReactorError(f"the embedded server ended by itself; its log is {self.server.log}")
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                raise _ended(name, process, self.log)
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                raise _ended(name, child, self.log)
 
 
 @dataclass
@@ -59,40 +72,49 @@ class FleetPlan:
     secret: str = field(default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode())
 
     def start(self, stack: ExitStack) -> Fleet:
-        """Start everything, to be ended by `stack` in the reverse order. Raises ReactorError."""
+        """Start everything, to be ended by `stack`, also when this process gets SIGTERM. Raises ReactorError."""
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
         server = stack.enter_context(EmbeddedServer.start(self.directory / "valkey"))
-        log = self.log or stack.enter_context((self.directory / "reactor.log").open("a"))
+        path = self.directory / "reactor.log"
+        log = self.log or stack.enter_context(path.open("a"))
         environment = self._environment(server.url)
-        processes: dict[str, subprocess.Popen[str]] = {}
+        children: dict[str, Child] = {}
+        stack.callback(_end, children.values())
 
-        def start(name: str, *arguments: str) -> str:
-            process = processes[name] = _spawn(arguments, environment, log)
-            stack.callback(_end, process)
-            return _first_line(name, process, self.directory / "reactor.log")
-
-        emulator_url = start("emulator", "emulator", *self._emulator_options()).rpartition(" ")[2]
+        children["emulator"] = _spawn(self._emulator(), environment, log)
+        emulator_url = _address("emulator", children["emulator"], path)
         environment["DAYTONA_API_URL"] = f"{emulator_url}/api"
-        web_url = start("serve", "serve", "--port", str(self.web_port)).rpartition(" ")[2]
-        start("work", "work")
+        environment["DAYTONA_TOOLBOX_URL"] = emulator_url
+        environment["RUNLOOP_API_URL"] = f"{emulator_url}/runloop"
+        children["serve"] = _spawn(("serve", "--port", str(self.web_port)), environment, log)
+        children["work"] = _spawn(("work",), environment, log)
+        web_url = _address("serve", children["serve"], path)
+        _first_line("work", children["work"], path)
         with Emulator(emulator_url) as emulator:
             emulator.deliver_to(f"{web_url}/webhooks/daytona", self.secret)
-        return Fleet(server, emulator_url, web_url, environment, processes, self.directory / "reactor.log")
+        return Fleet(server, emulator_url, web_url, environment, children, path)
 
     def _environment(self, redis_url: str) -> dict[str, str]:
         return {
             **os.environ,
             "REACTOR_REDIS_URL": redis_url,
             "REACTOR_CONFIG": str(self.config),
+            "REACTOR_PRIVATE_NETWORKS": "127.0.0.0/8",
             "DAYTONA_API_KEY": EmulatorSettings().api_key,
+            "RUNLOOP_API_KEY": EmulatorSettings().runloop_api_key,
             "DAYTONA_ORGANIZATION_ID": EmulatorSettings().organization_id,
             "DAYTONA_WEBHOOK_SECRET": self.secret,
         }
 
-    def _emulator_options(self) -> Sequence[str]:
-        return ("--port", str(self.emulator_port), "--time-scale", str(self.time_scale))
+    def _emulator(self) -> Sequence[str]:
+        return ("emulator", "--port", str(self.emulator_port), "--time-scale", str(self.time_scale))
 
 
-def _spawn(arguments: Sequence[str], environment: Mapping[str, str], log: IO[str]) -> "subprocess.Popen[str]":
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _spawn(arguments: Sequence[str], environment: Mapping[str, str], log: IO[str]) -> Child:
     return subprocess.Popen(  # noqa: S603  # our own program
         bound_to_parent([sys.executable, "-m", "reactor", *arguments]),
         env=environment,
@@ -104,28 +126,37 @@ def _spawn(arguments: Sequence[str], environment: Mapping[str, str], log: IO[str
     )
 
 
-def _first_line(name: str, process: "subprocess.Popen[str]", log: Path) -> str:
+def _address(name: str, child: Child, log: Path) -> str:
+    """The URL that ends the line "… listens on URL"."""
+    return _first_line(name, child, log).rpartition(" ")[2]
+
+
+def _first_line(name: str, child: Child, log: Path) -> str:
     """A process that is ready says so in one line; one that ends instead has said why in its log."""
-    if process.stdout is None:
+    if child.stdout is None:
         raise ReactorError(f"{name} has no output")
-    line = process.stdout.readline().strip()
+    line = child.stdout.readline().strip()
     if not line:
-        process.wait(GRACE)
-        raise _ended(name, process, log)
+        child.wait(GRACE)
+        raise _ended(name, child, log)
     return line
 
 
-def _ended(name: str, process: "subprocess.Popen[str]", log: Path) -> ReactorError:
+def _ended(name: str, child: Child, log: Path) -> ReactorError:
     said = log.read_text("utf-8").splitlines()[-LOG_TAIL:] if log.exists() else ["(its log is above)"]
-    return ReactorError("\n".join([f"{name} ended (exit status {process.returncode}):", *said]))
+    return ReactorError("\n".join([f"{name} ended (exit status {child.returncode}):", *said]))
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
-    process.terminate()
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+def _end(children: Iterable[Child]) -> None:
+    """End all at once: none of them needs another to end, and what is left half done is taken up at the next start."""
+    deadline = time.monotonic() + GRACE
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()

@@ -5,6 +5,7 @@ Everything that can be wrong is checked before the first event is taken. The onl
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -16,6 +17,7 @@ from reactor.app import Web, create_app
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
+from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.queue import JobQueue
 from reactor.settings import Settings
@@ -26,7 +28,7 @@ BLOCKING = 2.0
 """Seconds that the longest blocking read of any process waits, rounded up."""
 
 LARGEST_HEADERS = 16 * 1024
-"""Bytes of a request's head; uvicorn's parser h11 enforces it."""
+"""Bytes of a request's head that may be waited for; a longer one that arrives at once is bounded by one read."""
 
 OnReady = Callable[[str], None]
 
@@ -39,13 +41,23 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, JobQueue]]:
     store = Store(settings, blocking=BLOCKING)
     queue = JobQueue(settings.redis_url, settings.instance, store.redis)
     try:
-        for warning in (await store.ready()).warnings:
-            log.warning("server not checked", warning=warning)
-        await store.log.join()
+        await _check(store)
         yield store, queue
     finally:
         queue.close()
         await store.close()
+
+
+async def _check(store: Store) -> None:
+    try:
+        for warning in (await store.ready()).warnings:
+            log.warning("server not checked", warning=warning)
+        await store.log.join()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(
+            f"{error}\nREACTOR_REDIS_URL must lead to a running Redis or Valkey that may be used from here; "
+            "`reactor dev` and `reactor demo` bring their own."
+        ) from error
 
 
 @contextmanager
@@ -67,12 +79,21 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     sources = config.sources()
     async with opened(settings) as (store, queue):
         app = create_app(Web(settings, store, queue, sources, config.revision))
-        server = _Server(settings, app, on_ready)
-        with stop_on_signals() as stopping:
+        with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(server.run(stopping))
+                tasks.create_task(_Server(settings, app, on_ready).run(listener, stopping))
                 if dispatch:
                     _start_dispatcher(tasks, settings, config, store, queue, stopping)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError, where uvicorn would end the process with a log line."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {error.strerror}; choose another REACTOR_HOST or REACTOR_PORT"
+        ) from error
 
 
 async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
@@ -100,7 +121,7 @@ def _start_dispatcher(
 async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
     """A worker."""
     config = load_config(settings.config)
-    client = ApiClient(connections=settings.concurrency)
+    client = ApiClient(connections=settings.concurrency, private=settings.private)
     async with opened(settings) as (store, queue):
         try:
             with stop_on_signals() as stopping:
@@ -118,8 +139,6 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # any ASGI application
-                host=settings.host,
-                port=settings.port,
                 http="h11",
                 h11_max_incomplete_event_size=LARGEST_HEADERS,
                 limit_concurrency=settings.connections,
@@ -140,18 +159,17 @@ class _Server(uvicorn.Server):
         """Leave the signals to `stop_on_signals`."""
         yield
 
-    async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override]
+    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
         """Listen, then say where."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._on_ready(f"reactor listens on http://{host}:{port}")
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        self._on_ready(f"reactor listens on http://{f'[{host}]' if ':' in host else host}:{port}")
 
-    async def run(self, stopping: asyncio.Event) -> None:  # type: ignore[override]
+    async def run(self, listener: socket.socket, stopping: asyncio.Event) -> None:  # type: ignore[override]
         """Serve until told to stop, then answer what was accepted."""
         watcher = asyncio.create_task(self._exit_when(stopping))
         try:
-            await self.serve()
+            await self.serve(sockets=[listener])
         finally:
             stopping.set()
             await watcher

@@ -26,7 +26,10 @@ config_option = click.option(
 )
 
 
-@click.command(epilog="Example: reactor serve --redis redis://localhost:6379 --port 8787")
+@click.command(
+    short_help="Receive webhooks and decide.",
+    epilog="Example: reactor serve --redis redis://localhost:6379 --port 8787",
+)
 @redis_option
 @config_option
 @click.option("--host", help="Address to listen on. [REACTOR_HOST]")
@@ -41,7 +44,10 @@ def serve(redis_url: str | None, config: Path | None, host: str | None, port: in
     uvloop.run(run_web(settings, dispatch=dispatch, on_ready=click.echo))
 
 
-@click.command(epilog="Example: REACTOR_REDIS_URL=redis://localhost:6379 reactor dispatch")
+@click.command(
+    short_help="Decide, where `serve --no-dispatch` receives.",
+    epilog="Example: REACTOR_REDIS_URL=redis://localhost:6379 reactor dispatch",
+)
 @redis_option
 @config_option
 def dispatch(redis_url: str | None, config: Path | None) -> None:
@@ -49,7 +55,9 @@ def dispatch(redis_url: str | None, config: Path | None) -> None:
     uvloop.run(run_dispatcher(_settings(redis_url, config), on_ready=click.echo))
 
 
-@click.command(epilog="Example: reactor work --concurrency 50   (watch it with: rq info -u URL)")
+@click.command(
+    short_help="Perform jobs.", epilog="Example: reactor work --concurrency 50   (watch it with: rq info -u URL)"
+)
 @redis_option
 @config_option
 @click.option("--concurrency", type=click.IntRange(1, 5000), help="Jobs at once. [REACTOR_CONCURRENCY]")

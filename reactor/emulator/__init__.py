@@ -1,20 +1,20 @@
-"""An emulator of Daytona for development, demos and tests: the REST API for volumes and sandboxes, and its webhooks.
+"""An emulator of Daytona and Runloop for development, demos and tests: their REST APIs, and Daytona's webhooks.
 
 It keeps everything in memory and connects to nothing but the webhook endpoints it is given.
 
     settings      how an emulator is set up            faults      what goes wrong on purpose, and the dice
-    world         volumes, sandboxes, their journeys   background  tasks that outlive their request
-    bodies        what the API takes                   views       what it shows: DTOs and webhook payloads
-    delivery      Svix: signed deliveries, retries     calls       the log of API calls
-    daytona       the operations of the API            admin       looking at it and steering it
+    pace          how long things last                 background  tasks that outlive their request
+    api           the door of an API                   bodies      what callers send, and refusals
+    limits        rate limits                          calls       the log of API calls
+    delivery      Svix: signed deliveries, retries     commands    the shell of emulated machines
+    daytona       volumes, snapshots, sandboxes        runloop     devboxes
     organization  the parts put together               server      the application, and serving it
-
-What is to come has its place: another provider (Runloop) is a module beside `daytona` that `server` mounts; snapshots
-are one more resource of `world`, with journeys, views and operations; rate limits belong where `daytona` admits a call.
+    admin         looking at it and steering it        client      asking a running one
 """
 
 from reactor.emulator.faults import Faults
+from reactor.emulator.limits import Limit
 from reactor.emulator.server import create_emulator, running, serve
 from reactor.emulator.settings import EmulatorSettings, Endpoint
 
-__all__ = ["EmulatorSettings", "Endpoint", "Faults", "create_emulator", "running", "serve"]
+__all__ = ["EmulatorSettings", "Endpoint", "Faults", "Limit", "create_emulator", "running", "serve"]

@@ -7,13 +7,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from reactor.emulator.daytona.resources import Sandbox
 from reactor.emulator.faults import Faults
+from reactor.emulator.limits import Limit, Throttler
 from reactor.emulator.organization import Organization
+from reactor.emulator.runloop.devboxes import show
 from reactor.emulator.settings import Endpoint
-from reactor.emulator.views import sandbox_dto, volume_dto
 
 _FAULTS = TypeAdapter(Faults)
 _ENDPOINTS = TypeAdapter(tuple[Endpoint, ...])
+_LIMITS = TypeAdapter(dict[Throttler, Limit])
 
 
 class Event(BaseModel):
@@ -23,6 +26,15 @@ class Event(BaseModel):
 
     payload: dict[str, object]
     id: str | None = None
+
+
+class Keys(BaseModel):
+    """The keys to accept from now on; an API that is not named keeps its key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    daytona: str | None = None
+    runloop: str | None = None
 
 
 class Admin:
@@ -39,6 +51,8 @@ class Admin:
             Route("/state", self.state, methods=["GET"]),
             Route("/faults", self.faults, methods=["GET"]),
             Route("/faults", self.put_faults, methods=["PUT"]),
+            Route("/limits", self.put_limits, methods=["PUT"]),
+            Route("/keys", self.put_keys, methods=["PUT"]),
             Route("/endpoints", self.put_endpoints, methods=["PUT"]),
             Route("/events", self.send_event, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
@@ -55,14 +69,21 @@ class Admin:
         attempts = [asdict(attempt) for attempt in svix.attempts]
         return JSONResponse({"deliveries": attempts, "underWay": svix.under_way, "dropped": svix.dropped})
 
-    async def state(self, _: Request) -> Response:
+    async def state(self, request: Request) -> Response:
         """Show every resource since the last reset, deleted and destroyed ones too, with the raw state."""
-        world, organization_id = self._organization.world, self._organization.settings.organization_id
-        volumes = [volume_dto(volume, organization_id) for volume in world.volumes.values()]
-        sandboxes = [
-            {**sandbox_dto(sandbox, organization_id), "state": sandbox.state} for sandbox in world.sandboxes.values()
-        ]
-        return JSONResponse({"volumes": volumes, "sandboxes": sandboxes})
+        daytona, devboxes = self._organization.daytona, self._organization.runloop.devboxes
+
+        def raw(sandbox: Sandbox) -> dict[str, object]:
+            return {**daytona.sandboxes.show(request, sandbox), "state": sandbox.state}
+
+        return JSONResponse(
+            {
+                "volumes": [daytona.volumes.show(volume) for volume in daytona.volumes.by_id.values()],
+                "snapshots": [daytona.snapshots.show(snapshot) for snapshot in daytona.snapshots.by_id.values()],
+                "sandboxes": [raw(sandbox) for sandbox in daytona.sandboxes.by_id.values()],
+                "devboxes": [show(devbox) for devbox in devboxes.by_id.values()],
+            }
+        )
 
     async def faults(self, _: Request) -> Response:
         """Show the faults in force."""
@@ -72,6 +93,17 @@ class Admin:
         """Replace the faults: what the body does not name is off. The dice start again from the seed."""
         self._organization.chance.put(_FAULTS.validate_json(await request.body()))
         return await self.faults(request)
+
+    async def put_limits(self, request: Request) -> Response:
+        """Replace the rate limits: a throttler that the body does not name lets everything through."""
+        self._organization.limits.put(_LIMITS.validate_json(await request.body()))
+        return Response(status_code=204)
+
+    async def put_keys(self, request: Request) -> Response:
+        """Replace the accepted keys: who still brings an old one is answered 401."""
+        keys = Keys.model_validate_json(await request.body())
+        self._organization.keys.update(keys.model_dump(exclude_none=True))
+        return Response(status_code=204)
 
     async def put_endpoints(self, request: Request) -> Response:
         """Replace the webhook endpoints, given as a list."""

@@ -43,6 +43,19 @@ class Emulator:
         """Put faults in force; those not named are off."""
         self._ask("PUT", "/emulator/faults", faults)
 
+    def limits(self, **limits: tuple[int, float]) -> None:
+        """Let a throttler (`sandbox_create`) let so many calls through in so many seconds; those not named are off."""
+        named = {name.replace("_", "-"): {"limit": limit, "window": window} for name, (limit, window) in limits.items()}
+        self._ask("PUT", "/emulator/limits", named)
+
+    def accept_keys(self, **keys: str) -> None:
+        """Accept other keys from now on, by the API's name (`daytona`, `runloop`); this client keeps the one it has."""
+        self._ask("PUT", "/emulator/keys", keys)
+
+    def reset(self) -> None:
+        """Start over."""
+        self._ask("POST", "/emulator/reset")
+
     def calls(self) -> dict[str, int]:
         """How often each operation was called."""
         counts: dict[str, int] = self._ask("GET", "/emulator/calls")["calls"]
@@ -62,6 +75,16 @@ class Emulator:
         """Every volume there ever was."""
         volumes: list[dict[str, Any]] = self._ask("GET", "/emulator/state")["volumes"]
         return volumes
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Every snapshot that is not removed."""
+        snapshots: list[dict[str, Any]] = self._ask("GET", "/emulator/state")["snapshots"]
+        return snapshots
+
+    def devboxes(self) -> list[dict[str, Any]]:
+        """Every Runloop devbox there ever was."""
+        devboxes: list[dict[str, Any]] = self._ask("GET", "/emulator/state")["devboxes"]
+        return devboxes
 
     def sandboxes(self) -> list[dict[str, Any]]:
         """Every sandbox there ever was."""

@@ -93,10 +93,14 @@ class Svix:
         if self._chance.hits(faults.twin):
             self.send(payload)
 
-    def send(self, payload: Mapping[str, object], message_id: str | None = None) -> str:
+    def send(
+        self, payload: Mapping[str, object], message_id: str | None = None, *, event_type: str | None = None
+    ) -> str:
         """Start delivering a payload to every endpoint that wants it. Returns the id of the message."""
         message = Message(
-            message_id or f"msg_{uuid4().hex}", str(payload.get("event", "")), orjson.dumps(payload).decode()
+            message_id or f"msg_{uuid4().hex}",
+            event_type or str(payload.get("event", "")),
+            orjson.dumps(payload).decode(),
         )
         faults = self._chance.faults
         copies = faults.copies if self._chance.hits(faults.duplicate) else 1

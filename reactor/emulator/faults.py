@@ -39,12 +39,30 @@ class Faults:
     name_race: Seconds = 0.0
     """Time between the check of a volume's name and its insert. Who loses the race is answered 500."""
 
+    list_lag: Seconds = 0.0
+    """Sandboxes are listed as they were this long ago. Single reads are not late."""
+    read_cache: Seconds = 0.0
+    """Reads of one sandbox repeat the answer of the first for this long. At Daytona that can be 10 seconds."""
+
     volume_error: Probability = 0.0
     """A new volume ends in `error` with an errorReason."""
     sandbox_error: Probability = 0.0
-    """A new sandbox ends in `error` with an errorReason."""
+    """A new sandbox ends in `error` with an errorReason, or in `build_failed` if it is to be built."""
+    snapshot_error: Probability = 0.0
+    """A new snapshot ends in `error` or `build_failed`; Runloop's disk snapshots too."""
+    capture_error: Probability = 0.0
+    """The snapshot of a sandbox is never made; the sandbox returns to its state as if it had been."""
     warm_pool: bool = False
     """Sandboxes without volumes come from the warm pool: no sandbox.created, one event from started to started."""
+    known_snapshots_only: bool = False
+    """A sandbox is made only from a snapshot that is there; otherwise any name will do."""
+
+    devbox_error: Probability = 0.0
+    """A new Runloop devbox ends in `failure`."""
+    devbox_boot: Seconds = 0.0
+    """A new Runloop devbox stays in `provisioning` for this long."""
+    blueprint_error: Probability = 0.0
+    """A new Runloop blueprint ends in `failed`."""
 
 
 class Chance:

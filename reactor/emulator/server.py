@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.emulator.admin import Admin, refuse_invalid
-from reactor.emulator.daytona import Daytona
+from reactor.emulator.api import METHODS
 from reactor.emulator.organization import Organization
 from reactor.emulator.settings import EmulatorSettings
 
@@ -65,11 +65,6 @@ async def serve(settings: EmulatorSettings, host: str, port: int, on_ready: Call
 
 
 def _application(organization: Organization) -> Starlette:
-    settings = organization.settings
-    daytona = Daytona(
-        organization.world, organization.calls, organization.chance, settings.api_key, settings.organization_id
-    )
-
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
@@ -77,9 +72,9 @@ def _application(organization: Organization) -> Starlette:
 
     return Starlette(
         routes=[
-            Mount("/api", routes=daytona.routes()),
+            *organization.routes(),
             Mount("/emulator", routes=Admin(organization).routes()),
-            Route("/{rest:path}", _dashboard, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/{rest:path}", _dashboard, methods=METHODS),
         ],
         exception_handlers={ValidationError: refuse_invalid},
         lifespan=lifespan,

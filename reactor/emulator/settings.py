@@ -1,5 +1,6 @@
 """How an emulator is set up. Values only; the faults have a module of their own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
 from reactor.emulator.faults import Faults
+from reactor.emulator.limits import Limit, Throttler
 
 
 @pydantic.dataclasses.dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -31,9 +33,15 @@ class EmulatorSettings:
     """
 
     api_key: str = "dtn_emulator"
+    runloop_api_key: str = "ak_emulator"
     organization_id: str = "11111111-2222-4333-8444-555555555555"
     endpoints: tuple[Endpoint, ...] = ()
     time_scale: float = 1.0
     retry_scale: float = 1.0
     faults: Faults = field(default_factory=Faults)
+    limits: Mapping[Throttler, Limit] = field(default_factory=dict)
     seed: int = 0
+
+    def keys(self) -> dict[str, str]:
+        """Return the keys that calls must bring, by the name of the API."""
+        return {"daytona": self.api_key, "runloop": self.runloop_api_key}

@@ -38,8 +38,8 @@ async def call(row: Row, context: Context) -> Ending:
     try:
         return Ending("done", result=await _perform(row, api, context))
     except GateClosed as error:
-        await context.ledger.close_gate(".".join(filter(None, (row.api, error.operation))), str(error), error.delay)
-        log.error("gate closed", api=row.api, seconds=error.delay, error=str(error))
+        await context.ledger.close_gate(row.api, str(error), error.delay, operation=error.operation)
+        log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
         return Ending("due", error=str(error), delay=error.delay, spent=False)
     except TemporaryError as error:
         return again(row, error, context.settings)

@@ -23,6 +23,9 @@ TYPES = {
 }
 """JSON Schema's simple types in CEL; every other type is checked when it runs."""
 
+EXAMPLES = {"string": "", "integer": 0, "number": 0.5, "boolean": False}
+"""A value of each simple type."""
+
 SOURCE = "event.data"
 
 _STRING_OR_BRACE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{}]""", re.DOTALL)
@@ -66,6 +69,12 @@ class Expression:
     source: str
     _compiled: cel.Expression
 
+    @property
+    def kind(self) -> str:
+        """The simple type of the value, as JSON Schema names it; empty where only an event can tell."""
+        returned = self._compiled.return_type()
+        return next((kind for kind, known in TYPES.items() if known == returned), "")
+
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The expression's value as JSON's plain data. Raises Unknown."""
         try:
@@ -88,6 +97,30 @@ class Template:
         """Fill in the expressions. Raises Unknown."""
         return self._render(self.value, values)
 
+    def sketch(self) -> "Sketch":
+        """The value as far as it is known before any event."""
+        holes: dict[tuple[str | int, ...], Hole] = {}
+        return Sketch(self._sketch(self.value, (), holes), holes)
+
+    def _sketch(self, value: Any, path: tuple[str | int, ...], holes: "dict[tuple[str | int, ...], Hole]") -> Any:
+        if isinstance(value, dict):
+            return {key: self._sketch(item, (*path, key), holes) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._sketch(item, (*path, number), holes) for number, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = list(split(value))
+        except ExpressionError:  # told when it was compiled
+            holes[path] = Hole(value, "")
+            return None
+        if not any(part.expression for part in parts):
+            return "".join(part.text for part in parts)
+        alone = self._expressions.get(parts[0].text) if len(parts) == 1 else None
+        kind = alone.kind if alone else ("string" if len(parts) > 1 else "")
+        holes[path] = Hole(value, kind)
+        return EXAMPLES.get(kind)
+
     def _render(self, value: Any, values: Mapping[str, Any]) -> Any:
         if isinstance(value, dict):
             return {key: self._render(item, values) for key, item in value.items()}
@@ -109,6 +142,22 @@ class Template:
         if not isinstance(result, str | int | float):
             raise Unknown(f"${{{part.text}}}: a {type(result).__name__} can't stand inside a text")
         return str(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Where an expression will put a value: the text as written, and the value's type (empty: not known)."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A template's value with an example of the right type in every hole."""
+
+    value: Any
+    holes: Mapping[tuple[str | int, ...], Hole]
 
 
 @dataclass(frozen=True, slots=True)

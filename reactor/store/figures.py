@@ -16,6 +16,7 @@ class Figures:
     oldest_due: int | None
     log_length: int
     due_length: int
+    aside: int
     dead: int
     unknown: int
     counts: Mapping[str, int]
@@ -29,6 +30,7 @@ async def read_figures(store: Store) -> Figures:
     """Read all figures. Raises StoreUnavailable."""
     async with available():
         counts: Any = await store.redis.hgetall(store.keys.count)
+        aside = await store.redis.zcard(store.keys.aside)
         dead = await store.redis.zcard(store.keys.finished("dead"))
         unknown = await store.redis.zcard(store.keys.finished("unknown"))
     return Figures(
@@ -36,6 +38,7 @@ async def read_figures(store: Store) -> Figures:
         oldest_due=await store.due.next(),
         log_length=await store.log.length(),
         due_length=await store.due.length(),
+        aside=int(aside),
         dead=int(dead),
         unknown=int(unknown),
         counts={name.decode(): int(value) for name, value in counts.items()},

@@ -19,6 +19,7 @@ class Key:
 TABLE = (
     Key("{i}:schema", "string", "version of this layout", "for ever"),
     Key("{i}:log", "stream", "the event log: source, id, organization, body", "until trimmed"),
+    Key("{i}:aside", "zset", "log entries of events nobody could decide on, by acceptance (ms)", "for ever"),
     Key("{i}:seen:{source}:{id}", "string", "log entry of a delivery's signed id", "dedup window"),
     Key("{i}:event:{entry}", "hash", "verdict and plan of one event", "twice the dedup window"),
     Key("{i}:meaning:{hash}", "string", "log entry of the event that said this first", "dedup window"),
@@ -28,7 +29,7 @@ TABLE = (
         "state, its time, seq, name",
         "twice the window after its last event",
     ),
-    Key("{i}:alias:{source}:{kind}:{name}", "string", "id of the resource of this name", "as its resource"),
+    Key("{i}:alias:{source}:{kind}:{name}", "hash", "id of this name's resource, last said by name", "as its resource"),
     Key("{i}:row:{row}", "hash", "one job of the ledger", "twice the dedup window once ended"),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
@@ -54,6 +55,11 @@ class Keys:
     def log(self) -> str:
         """The event log."""
         return f"{self.instance}:log"
+
+    @property
+    def aside(self) -> str:
+        """Events that nobody could decide on."""
+        return f"{self.instance}:aside"
 
     @property
     def due(self) -> str:

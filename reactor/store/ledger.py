@@ -11,7 +11,6 @@ from typing import Any, Literal
 import orjson
 from redis import asyncio as aioredis
 
-from reactor.errors import StoreUnavailable
 from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Arg, Call, Scripts
@@ -27,13 +26,17 @@ State = Literal["due", "running", "done", "dead", "cancelled", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A job as a plan asks for it. `what` is the rendered action: nothing in it is looked up again."""
+    """A job as a plan asks for it. `what` is the rendered action: nothing in it is looked up again.
+
+    It waits while the gate of its API, or of this operation of it, is closed.
+    """
 
     id: str
     rule: str
     action: str
     api: str
     what: Mapping[str, Any]
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,7 @@ class Ledger:
 
     async def plan(self, plans: Sequence[Plan]) -> list[bool]:
         """Store plans with their rows; False for an event that was planned before, whose first plan stands."""
-        results = await self._scripts.run_many(self._plan_call(plan) for plan in plans)
-        for result in results:
-            if isinstance(result, Exception):
-                raise StoreUnavailable(f"Redis refuses a plan: {result}") from result
-        return [bool(result) for result in results]
+        return [bool(stored) for stored in await self._scripts.run_many(self._plan_call(plan) for plan in plans)]
 
     def _plan_call(self, plan: Plan) -> Call:
         summary = {
@@ -129,6 +128,7 @@ class Ledger:
                 "rule": row.rule,
                 "action": row.action,
                 "api": row.api,
+                "operation": row.operation,
                 "what": orjson.dumps(row.what).decode(),
             }
             args += [row.id, orjson.dumps(fields)]
@@ -144,9 +144,15 @@ class Ledger:
 
     async def renew(self, row: Row, **notes: str) -> bool:
         """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
+        return bool(await self._scripts.run(*self._renewal(row, notes)))
+
+    async def renew_each(self, rows: Sequence[Row]) -> list[bool]:
+        """Prolong many leases in one round trip. Raises StoreUnavailable."""
+        return [bool(held) for held in await self._scripts.run_many(self._renewal(row, {}) for row in rows)]
+
+    def _renewal(self, row: Row, notes: Mapping[str, str]) -> Call:
         flat = [part for pair in notes.items() for part in pair]
-        args: list[Arg] = [row.id, row.fence, self._lease, self._lock, *flat]
-        return bool(await self._scripts.run("renew", (self._keys.row(row.id), self._keys.due), args))
+        return "renew", (self._keys.row(row.id), self._keys.due), [row.id, row.fence, self._lease, self._lock, *flat]
 
     async def lock(self, row: Row, name: str) -> tuple[int, str]:
         """Ask for the lock on creating `name`: (1, absent_at while it lasted), (0, its holder), (-1, lease lost)."""
@@ -192,15 +198,14 @@ class Ledger:
             plan = await self._redis.hget(self._keys.event(entry), "plan")
         return orjson.loads(plan) if plan else None
 
-    async def close_gate(self, api: str, reason: str, delay: float) -> None:
-        """Let nobody claim rows of `api` for `delay` seconds."""
+    async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> None:
+        """Let nobody claim rows of `api`, or of one operation of it, for `delay` seconds."""
+        gate = f"{api}.{operation}" if operation else api
         async with available():
-            await self._redis.set(self._keys.gate(api), reason, px=max(1, int(delay * 1000)))
+            await self._redis.set(self._keys.gate(gate), reason, px=max(1, int(delay * 1000)))
 
 
 def _claimed(row: str, reply: Any) -> Row | Refused:
-    if isinstance(reply, Exception):
-        raise StoreUnavailable(f"Redis refuses a claim: {reply}") from reply
     if reply[0] != b"claimed":
         return Refused(reply[0].decode(), str(reply[1].decode() if isinstance(reply[1], bytes) else reply[1]))
     fields = reply[1:]

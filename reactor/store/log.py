@@ -73,7 +73,7 @@ class EventLog:
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:
-                results = await self._scripts.run_many(
+                results = await self._scripts.run_each(
                     (
                         "accept",
                         (self._keys.seen(event.source, event.id), self._keys.log),
@@ -103,11 +103,21 @@ class EventLog:
             )
         return list(_entries(reply))
 
-    async def take_over(self, consumer: str, *, idle: float, count: int = BATCH) -> list[Entry]:
-        """Take events that another consumer read at least `idle` seconds ago and has not acknowledged."""
+    async def take_over(self, consumer: str, *, idle: float) -> tuple[Entry, int] | None:
+        """Take one event that was read at least `idle` seconds ago and not acknowledged; also how often it was read.
+
+        One, so that an event that ends its dispatchers takes none of its neighbours along.
+        """
+        shortest = int(idle * 1000)
         async with available():
-            reply = await self._redis.xautoclaim(self._keys.log, GROUP, consumer, int(idle * 1000), "0", count=count)
-        return [_entry(entry, fields) for entry, fields in reply[1] if fields]
+            pending: Any = await self._redis.xpending_range(
+                self._keys.log, GROUP, min="-", max="+", count=1, idle=shortest
+            )
+            if not pending:
+                return None
+            [found] = pending
+            taken: Any = await self._redis.xclaim(self._keys.log, GROUP, consumer, shortest, [found["message_id"]])
+        return (_entry(*taken[0]), int(found["times_delivered"])) if taken else None
 
     async def acknowledge(self, entries: Sequence[str]) -> None:
         """Say that all that follows from these events is stored."""
@@ -115,8 +125,17 @@ class EventLog:
             async with available():
                 await self._redis.xack(self._keys.log, GROUP, *entries)
 
+    async def set_aside(self, entry: Entry) -> None:
+        """Give up on an event nobody can decide on: it stays in the log, is noted for a person, and is not read again."""
+        async with available():
+            pipeline = self._redis.pipeline()
+            pipeline.zadd(self._keys.aside, {entry.entry: entry.accepted})
+            pipeline.xack(self._keys.log, GROUP, entry.entry)
+            await pipeline.execute()
+
     async def forget_idle_consumers(self, *, idle: float) -> None:
         """Remove consumers that hold nothing and have not asked for `idle` seconds: their processes are gone."""
+        await self.join()  # after a FLUSHALL there may be no group to look at
         async with available():
             consumers: Any = await self._redis.xinfo_consumers(self._keys.log, GROUP)
             for consumer in consumers:
@@ -149,10 +168,8 @@ class EventLog:
 def _settle(future: "asyncio.Future[Appended]", result: Any) -> None:
     if future.done():  # the request was cancelled meanwhile; the event is stored all the same
         return
-    if isinstance(result, Exception):
-        future.set_exception(
-            result if isinstance(result, StoreUnavailable) else StoreUnavailable(f"Redis refuses: {result}")
-        )
+    if isinstance(result, StoreUnavailable):
+        future.set_exception(result)
         return
     fresh, entry = result
     future.set_result(Appended(entry.decode(), duplicate=not fresh))
@@ -169,5 +186,8 @@ def _entries(reply: Any) -> Iterator[Entry]:
 
 
 def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
-    source, event_id, organization = (fields[name].decode() for name in (b"source", b"id", b"organization"))
-    return Entry(entry.decode(), source, event_id, organization, fields[b"body"])
+    """Read an entry. One that no reactor wrote has no body, which is found out when an event is made of it."""
+    source, event_id, organization = (
+        fields.get(name, b"").decode(errors="replace") for name in (b"source", b"id", b"organization")
+    )
+    return Entry(entry.decode(), source, event_id, organization, fields.get(b"body", b""))

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import orjson
 from redis import asyncio as aioredis
 
-from reactor.errors import StoreUnavailable
 from reactor.events import Sighting
 from reactor.store.client import available
 from reactor.store.keys import Keys
@@ -55,9 +54,6 @@ class Resources:
     async def observe(self, observations: Sequence[Observation]) -> list[Verdict]:
         """Store a verdict for each event, or return the one that was stored before. Raises StoreUnavailable."""
         results = await self._scripts.run_many(self._call(observation) for observation in observations)
-        for result in results:
-            if isinstance(result, Exception):
-                raise StoreUnavailable(f"Redis refuses a verdict: {result}") from result
         return [Verdict(**orjson.loads(result)) for result in results]
 
     def _call(self, observation: Observation) -> Call:

@@ -11,6 +11,7 @@ from typing import Any
 from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError
 
+from reactor.errors import StoreUnavailable
 from reactor.store.client import available
 
 Arg = str | bytes | int | float
@@ -36,14 +37,20 @@ class Scripts:
     async def run(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Any:
         """Run one script. Raises StoreUnavailable."""
         [result] = await self.run_many([(name, keys, args)])
-        if isinstance(result, Exception):
-            raise result
         return result
 
     async def run_many(self, calls: Iterable[Call]) -> list[Any]:
-        """Run scripts in order in one round trip; a script that failed has its exception as result.
+        """Run scripts in order in one round trip. Not a transaction: each script is one. Raises StoreUnavailable."""
+        results = await self.run_each(calls)
+        for result in results:
+            if isinstance(result, StoreUnavailable):
+                raise result
+        return results
 
-        Not a transaction: each script is one. Raises StoreUnavailable when the server can't be reached at all.
+    async def run_each(self, calls: Iterable[Call]) -> list[Any]:
+        """As `run_many`, but a script that the server refused has StoreUnavailable as its result, and no other suffers.
+
+        Raises StoreUnavailable when the server can't be reached at all.
         """
         calls = list(calls)
         results = await self._send(calls)
@@ -52,7 +59,7 @@ class Scripts:
             await self._load({calls[number][0] for number in missing})
             for number, result in zip(missing, await self._send([calls[number] for number in missing]), strict=True):
                 results[number] = result
-        return results
+        return [_refused(call, result) for call, result in zip(calls, results, strict=True)]
 
     async def _send(self, calls: Sequence[Call]) -> list[Any]:
         async with available():
@@ -65,3 +72,7 @@ class Scripts:
         async with available():
             for name in names:
                 await self._redis.script_load(self._sources[name])
+
+
+def _refused(call: Call, result: Any) -> Any:
+    return StoreUnavailable(f"Redis refuses {call[0]}: {result}") if isinstance(result, Exception) else result

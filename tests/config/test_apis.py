@@ -1,7 +1,6 @@
 """The shipped API files: what they say is in the documents they speak of."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path

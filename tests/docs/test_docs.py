@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reactor.cli import reactor
+from reactor.cli import COMMANDS
 from reactor.config import load_config
 from reactor.settings import Settings
 from reactor.webhook import Reason
@@ -68,7 +68,7 @@ def test_every_command_that_the_documents_name_exists() -> None:
         named = re.findall(r"(?:`|^)reactor ([a-z]+)", (ROOT / document).read_text("utf-8"), re.M)
 
         assert named
-        assert set(named) <= set(reactor.commands), document
+        assert set(named) <= set(COMMANDS), document
 
 
 def test_every_target_that_the_readme_names_exists() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import orjson
+from conftest import LOOPBACK
 
 from reactor.apis.client import Api, ApiClient
 from reactor.apis.create import Claim, Created, Creation
@@ -39,7 +40,7 @@ class Daytona:
 
 @asynccontextmanager
 async def daytona(server: str, **changes: Any) -> AsyncIterator[Daytona]:
-    api, client = load_config(CONFIG).apis["daytona"], ApiClient()
+    api, client = load_config(CONFIG).apis["daytona"], ApiClient(private=LOOPBACK)
     provider = api.provider.model_copy(update=changes)
     try:
         yield Daytona(replace(api, server=server, key=Secret("KEY", env=KEY), provider=provider), client)

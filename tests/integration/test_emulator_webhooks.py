@@ -325,7 +325,7 @@ async def test_a_reset_forgets_everything_and_stops_what_is_under_way(stage: Sta
     await stage.http.post(f"{stage.url}/emulator/reset")
 
     deliveries = await stage.show("deliveries")
-    assert await stage.show("state") == {"volumes": [], "sandboxes": []}
+    assert await stage.show("state") == {"volumes": [], "snapshots": [], "sandboxes": [], "devboxes": []}
     assert (await stage.show("calls"))["calls"] == {}
     assert (deliveries["deliveries"], deliveries["underWay"]) == ([], 0)
     assert (await stage.show("faults"))["event_before_commit"] == 0

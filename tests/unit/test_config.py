@@ -163,7 +163,7 @@ MISTAKES = (
             "apis/things.yaml:10:27: found 'think', expected one of 'thing'; did you mean 'thing'?"),
     Mistake("a create makes what can't be found", "apis/things.yaml",
             "    find: {findThing: {name: $.name}}\n", "",
-            "apis/things.yaml:6:3: found no `find`, expected it, or `list` and `labels`: it must be told whether createThing acted"),
+            "apis/things.yaml:6:3: found no `find`, expected it, or `list` and `labels`: did createThing act?"),
     Mistake("a path is none", "apis/things.yaml",
             "{name: $.name}", "{name: name}",
             "apis/things.yaml:8:30: found 'name', expected a path like $.id or $.labels.team"),

@@ -5,11 +5,19 @@ from pydantic import ValidationError
 
 from reactor.emulator import Endpoint, Faults
 from reactor.emulator.bodies import Refused, parse
-from reactor.emulator.daytona.bodies import CreateSandbox, SandboxVolume, check_sandbox
+from reactor.emulator.commands import Outcome, run
+from reactor.emulator.daytona.bodies import (
+    CreateSandbox,
+    CreateSnapshot,
+    SandboxVolume,
+    check_sandbox,
+    check_snapshot,
+)
 from reactor.emulator.daytona.resources import Sandbox
 from reactor.emulator.daytona.views import sandbox_dto, timestamp
 from reactor.emulator.delivery import RETRY_PAUSES
 from reactor.emulator.faults import Chance
+from reactor.emulator.limits import Limit, Limits
 
 
 def mounting(path: str) -> CreateSandbox:
@@ -99,6 +107,53 @@ def test_a_fault_for_some_operations_spares_the_others() -> None:
 def test_all_attempts_of_a_delivery_take_27_hours_35_minutes_and_5_seconds() -> None:
     assert len(RETRY_PAUSES) == 8
     assert sum(RETRY_PAUSES) == (27 * 60 + 35) * 60 + 5
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("", Outcome("\n", 0, 0)),
+        ("echo 'a b'", Outcome("a b\n", 0, 0)),
+        ("sleep 1.5 && sleep 2 && exit 7", Outcome("", 7, 3.5)),
+        ("exit 1 && echo never", Outcome("", 1, 0)),
+        ("sleep well", Outcome("sleep well\n", 0, 0)),
+    ],
+)
+def test_a_command_line_has_a_foretold_outcome(line: str, outcome: Outcome) -> None:
+    assert run(line) == outcome
+
+
+def test_calls_over_a_limit_are_refused_and_count_for_every_throttler() -> None:
+    limits = Limits({"authenticated": Limit(2), "sandbox-create": Limit(1)})
+    first = limits.admit(("authenticated", "sandbox-create"))
+
+    with pytest.raises(Refused) as refused:
+        limits.admit(("authenticated", "sandbox-create"))
+
+    assert first["X-RateLimit-Remaining-authenticated"] == "1"
+    assert refused.value.headers["Retry-After-sandbox-create"] == "60"
+    with pytest.raises(Refused):
+        limits.admit(("authenticated",))
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b'{"name": "base"}', "Must specify either an image name or build info"),
+        (b'{"name": "base", "imageName": "ubuntu:latest"}', 'Images with tag ":latest" are not allowed'),
+    ],
+)
+def test_a_snapshot_needs_an_image_that_does_not_change(body: bytes, complaint: str) -> None:
+    with pytest.raises(Refused, match=complaint):
+        check_snapshot(parse(CreateSnapshot, body))
+
+
+def test_a_sandbox_is_known_as_it_was() -> None:
+    now = Sandbox(id="1", name="box", state="stopped", spec=CreateSandbox())
+    then = Sandbox(id="1", name="box", state="started", spec=CreateSandbox())
+    now.past = [(10.0, None), (20.0, then)]
+
+    assert [now.as_of(at) for at in (5.0, 15.0, 25.0)] == [None, then, now]
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_abcde", "not base64!"])

@@ -100,6 +100,18 @@ def test_operations_of_one_limit_share_it_and_others_do_not() -> None:
     assert pace.wait("getVolume") == 0
 
 
+def test_a_refusal_that_says_only_when_to_come_back_holds_the_others_back() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.sent("createSandbox")
+
+    pace.ended("createSandbox", {"Retry-After-sandbox-create": "12"})
+
+    assert pace.wait("createSandbox") == 12
+    clock.now += 12
+    assert send_while_allowed(pace, "createSandbox") == FIRST
+
+
 def test_headers_that_say_nothing_usable_are_passed_over() -> None:
     assert announced({"X-RateLimit-Remaining": "many", "X-RateLimit-Reset": "5"}) == []
     assert announced({"X-RateLimit-Remaining": "5"}) == []

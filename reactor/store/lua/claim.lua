@@ -2,7 +2,8 @@
 -- Guarantees: at most one live lease per row; each claim gets a higher fence than all before; nothing finished is claimed.
 -- KEYS row, due   ARGV row id, lease (ms), worker, gate prefix
 -- Returns {'claimed', field, value, ...} or why not: {'missing'|'finished'|'leased'|'early'|'gated', detail}.
-local state, lease, queued, api = unpack(redis.call('HMGET', KEYS[1], 'state', 'lease', 'queued', 'api'))
+local state, lease, queued, api, operation =
+  unpack(redis.call('HMGET', KEYS[1], 'state', 'lease', 'queued', 'api', 'operation'))
 if not state then return {'missing', ''} end
 if state ~= 'due' and state ~= 'running' then return {'finished', state} end
 local time = redis.call('TIME')
@@ -11,15 +12,17 @@ if state == 'running' and tonumber(lease) > now then return {'leased', lease} en
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if state == 'due' and queued == '0' and due and tonumber(due) > now then return {'early', due} end
 
-local closed = api and redis.call('PTTL', ARGV[4] .. api) or -2
-if closed > 0 then
-  redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0)
-  redis.call('ZADD', KEYS[2], now + closed, ARGV[1])
-  return {'gated', api}
+for _, gate in ipairs({api, api .. '.' .. operation}) do
+  local closed = redis.call('PTTL', ARGV[4] .. gate)
+  if closed > 0 then
+    redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0)
+    redis.call('ZADD', KEYS[2], now + closed, ARGV[1])
+    return {'gated', gate}
+  end
 end
 
 local leased = string.format('%d', now + ARGV[2])
-redis.call('HSET', KEYS[1], 'state', 'running', 'lease', leased, 'worker', ARGV[3], 'claimed', string.format('%d', now))
+redis.call('HSET', KEYS[1], 'state', 'running', 'queued', 0, 'lease', leased, 'worker', ARGV[3], 'claimed', string.format('%d', now))
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('ZADD', KEYS[2], leased, ARGV[1])

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Guarantees: each due row is given out once per look, to one caller, and looked at later and later while nobody takes it;
--- a full queue gets no second entry of a row that already stands in it (recovery never amplifies).
+-- a row that may stand in the queue gets no second entry when that is full, or twice as long as there are rows.
 -- KEYS due, RQ queue   ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full
 -- Returns row id, number of this enqueue, row id, number, ...
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local room = tonumber(ARGV[5]) - redis.call('LLEN', KEYS[2])
+local room = math.min(ARGV[5], 2 * redis.call('ZCARD', KEYS[1])) - redis.call('LLEN', KEYS[2])
 local out = {}
 for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local key = ARGV[1] .. row
@@ -16,7 +16,7 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
     redis.call('ZADD', KEYS[1], lease, row)
   else
     redis.call('ZADD', KEYS[1], now + math.min(ARGV[3] * 2 ^ math.min(enqueued, 10), ARGV[4]), row)
-    if queued == '0' or state == 'running' or room > 0 then
+    if queued == '0' or room > 0 then
       out[#out + 1] = row
       out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
       redis.call('HSET', key, 'queued', 1)

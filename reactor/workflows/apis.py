@@ -1,0 +1,83 @@
+"""What the workflows need to know of the APIs: which operation reads, makes or moves which kind of resource.
+
+Only the shape of that knowledge: who has it (provider files, OpenAPI documents) implements `Apis`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from reactor.workflows.document import OperationRef, Source
+
+DEFAULT_DEADLINE: Final = 3600.0
+"""Seconds a wait may take where neither the document nor the API's own timeouts say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of resource: where a reply has its state and id, what its states mean, which events announce it.
+
+    `settled` states may end a wait, `failed` ones are settled and not as hoped, after `terminal` ones nothing follows.
+    `states` are all that are known; an API may send others.
+    """
+
+    name: str
+    state: tuple[str, ...] = ("state",)
+    id: tuple[str, ...] = ("id",)
+    states: frozenset[str] = frozenset()
+    settled: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    terminal: frozenset[str] = frozenset()
+    events: tuple[str, ...] = ()
+
+    @property
+    def hopeless(self) -> frozenset[str]:
+        """States that no wait for another one ends well in."""
+        return self.failed | self.terminal
+
+    @property
+    def resting(self) -> frozenset[str]:
+        """States that do not pass by themselves."""
+        return self.settled | self.hopeless
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `by` is the parameter that says which resource it reads or moves; `by_name` if a name will do.
+
+    `holds` marks a server-side long poll: it answers 200 when a state listed in the request body at `awaits` is
+    reached, and 408 for "still waiting". `security` are the (place, name) of parameters that authenticate.
+    `deadline` is in seconds.
+    """
+
+    api: str
+    id: str
+    method: str
+    reads: Kind | None = None
+    creates: Kind | None = None
+    moves: Kind | None = None
+    by: str = ""
+    by_name: bool = False
+    holds: bool = False
+    awaits: tuple[str, ...] = ()
+    security: frozenset[tuple[str, str]] = frozenset()
+    deadline: float = DEFAULT_DEADLINE
+
+    def authenticates(self, where: str, name: str) -> bool:
+        """Whether a parameter is for authentication, which the API's own configuration provides."""
+        return (
+            (where == "header" and name.lower() == "authorization")
+            or where == "cookie"
+            or (where, name) in self.security
+            or (where, name.lower()) in self.security
+        )
+
+
+class Apis(Protocol):
+    """Finds operations."""
+
+    def operation(self, reference: OperationRef, source: Source | None) -> Operation | None:
+        """The operation meant by a document; `source` is None when it does not say where to look."""
+
+    def names(self) -> Iterable[str]:
+        """All operation ids, for messages."""

@@ -1,0 +1,80 @@
+"""What a workflow is given: checked against its JSON Schema, and the inputs that are secrets kept out.
+
+An input that reaches a parameter which authenticates is a secret. It need not be given, even where the document
+requires it, since the API's own configuration authenticates; and it is never part of a run, so it can't be stored.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from reactor.errors import ConfigError
+from reactor.workflows.apis import Operation
+from reactor.workflows.document import Document, Step, Workflow
+
+
+def secret_inputs(document: Document, operations: Mapping[tuple[str, str], Operation]) -> dict[str, frozenset[str]]:
+    """The secret inputs of each workflow, also those that only a workflow it calls uses as such."""
+    secrets: dict[str, frozenset[str]] = dict.fromkeys(document.workflows, frozenset())
+    while True:
+        found = {
+            workflow.id: frozenset(
+                name for step in workflow.steps for name in _secrets(step, workflow, operations, secrets)
+            )
+            for workflow in document.workflows.values()
+        }
+        if found == secrets:
+            return secrets
+        secrets = found
+
+
+def _secrets(
+    step: Step,
+    workflow: Workflow,
+    operations: Mapping[tuple[str, str], Operation],
+    known: Mapping[str, frozenset[str]],
+) -> Iterator[str]:
+    operation = operations.get((workflow.id, step.id))
+    for parameter in step.parameters:
+        passed_on = step.workflow is not None and parameter.name in known.get(step.workflow, ())
+        if passed_on or (operation and operation.authenticates(parameter.where, parameter.name)):
+            yield from (ref.path[0] for ref in parameter.value.references() if ref.root == "inputs")
+
+
+def accept_inputs(
+    workflow: Workflow, given: Mapping[str, Any], secrets: frozenset[str], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The inputs of a run, defaults filled in and secrets left out. Raises ConfigError with everything that is wrong.
+
+    `secrets` are the names of the workflow's secret inputs, `components` what the schema may refer to.
+    """
+    declared = workflow.inputs.get("properties")
+    properties: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
+    defaults = {name: schema["default"] for name, schema in properties.items() if _has_default(schema)}
+    inputs = {name: value for name, value in {**defaults, **given}.items() if name not in secrets}
+    required = [name for name in workflow.inputs.get("required", ()) if name not in secrets]
+    schema = {**workflow.inputs, "required": required, "components": components}
+    errors = [_said(error) for error in _validator(schema, workflow.id).iter_errors(inputs)]
+    if errors:
+        raise ConfigError(*(f"workflow {workflow.id}: {error}" for error in errors))
+    return inputs
+
+
+def _has_default(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and "default" in schema
+
+
+def _said(error: jsonschema_rs.ValidationError) -> str:
+    path = ".".join(map(str, error.instance_path))
+    return f"input {path}: {error.message}" if path else error.message
+
+
+def _validator(schema: Mapping[str, Any], workflow_id: str) -> jsonschema_rs.Validator:
+    def refuse(uri: str) -> Any:
+        raise ValueError(f"found a reference to {uri}, expected none to other documents")
+
+    try:
+        return jsonschema_rs.validator_for(dict(schema), retriever=refuse, pattern_options=jsonschema_rs.RegexOptions())
+    except ValueError as error:
+        raise ConfigError(f"workflow {workflow_id}: its inputs are no JSON Schema: {error}") from None

@@ -1,0 +1,222 @@
+"""Finds the steps that only poll, so that they can wait for an event instead. Pure.
+
+A poll is a step that reads one resource of a known kind and, by the state it reads, comes back to itself:
+
+    A  onSuccess: goto itself             B  onFailure: retry, by successCriteria that look at the state
+    C  onSuccess: retry (non-standard)    D  onFailure: goto itself, by such successCriteria
+    E  goto an earlier step, with nothing but reads in between
+    F  an operation that the server itself holds until a state is reached
+
+Not polls: the retry of a call that writes; a retry that looks at the status code only (a 5xx, a 404 until visible); a
+loop whose criteria do not look at the reply.
+
+In a poll, "no success action matched" never opens the gate, as it does in any other step: a state that rests there
+fails the step, any other is waited through.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from reactor.workflows.apis import Kind, Operation
+from reactor.workflows.choice import Choice, body_of, choose
+from reactor.workflows.criteria import Criterion
+from reactor.workflows.document import Action, Step, Workflow
+from reactor.workflows.expressions import Context, Exchange, Reference, at_pointer
+
+Shape = Literal["A", "B", "C", "D", "E", "F"]
+Outcome = Literal["leaves", "stays", "fails"]
+
+SHAPES: Final[Mapping[Shape, str]] = {
+    "A": "on success it goes to itself",
+    "B": "it is retried until its success criteria hold, which look at the state",
+    "C": "it is retried on success",
+    "D": "it goes to itself until its success criteria hold, which look at the state",
+    "E": "it goes back to an earlier step, and everything in between only reads",
+    "F": "the server holds the call until a state is reached; 408 means still waiting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a polling step waits for.
+
+    `back` is the step that it comes back to. `blind`: its criteria look at more than state and id, so that only a read
+    can tell. `confirm`: only its outputs do, so that a read is needed when it leaves. `patience` (seconds) is how long
+    it waits in all; `lenient`: then it falls through to the next step, as a spent retry in onSuccess does.
+    `outcomes` says for each known state whether it leaves, stays or fails (none if `blind`).
+    """
+
+    kind: Kind
+    shape: Shape
+    back: str
+    patience: float
+    blind: bool
+    confirm: bool
+    lenient: bool
+    outcomes: tuple[tuple[str, Outcome, str], ...] = ()
+
+    def stays(self, action: Action) -> bool:
+        """Whether an action means "not yet"."""
+        return is_plain_retry(action) or (action.kind == "goto" and action.step == self.back)
+
+
+def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> Poll | str:
+    """The poll that a step is, or in words why it is none. `operations` are those of the workflow, by step."""
+    operation = operations.get(step.id)
+    if operation is None or operation.reads is None:
+        return "it reads no resource of a known kind"
+    found = _shape(workflow, step, operation, operations)
+    if found is None:
+        return "it doesn't come back to itself by the state it reads"
+    shape, back = found
+    kind = operation.reads
+    blind = not all(_tells(kind, criterion) for criterion in _criteria(step))
+    unseen = [reference for reference in _response(_outputs(step)) if not _is_told(kind, reference)]
+    poll = Poll(
+        kind=kind,
+        shape=shape,
+        back=back,
+        patience=_patience(step, operation),
+        blind=blind,
+        confirm=bool(unseen),
+        lenient=shape == "C" and any(action.patient for action in step.on_success if is_plain_retry(action)),
+    )
+    return poll if blind else replace(poll, outcomes=tuple(_outcomes(poll, step, operation)))
+
+
+def _shape(
+    workflow: Workflow, step: Step, operation: Operation, operations: Mapping[str, Operation]
+) -> tuple[Shape, str] | None:
+    if operation.holds:
+        return "F", step.id
+    if operation.method.upper() != "GET":
+        return None
+    if any(map(_looks, _of_actions(step.on_success))):
+        if any(_goes(action, step.id) for action in step.on_success):
+            return "A", step.id
+        if any(map(is_plain_retry, step.on_success)):
+            return "C", step.id
+    if any(map(_looks, step.criteria)):
+        if any(map(is_plain_retry, step.on_failure)):
+            return "B", step.id
+        if any(_goes(action, step.id) for action in step.on_failure):
+            return "D", step.id
+    earlier = _earlier(workflow, step, operations)
+    return ("E", earlier) if earlier else None
+
+
+def _earlier(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> str | None:
+    """The earlier step that a step goes back to by what it read, when all on the way are reads."""
+    position = workflow.position(step.id)
+    for action in step.actions:
+        if action.kind != "goto" or action.step is None or not any(map(_looks, (*step.criteria, *action.criteria))):
+            continue
+        between = workflow.steps[workflow.position(action.step) : position + 1]
+        if between and all((found := operations.get(each.id)) and found.reads for each in between):
+            return action.step
+    return None
+
+
+def is_plain_retry(action: Action) -> bool:
+    """A retry that does nothing else before."""
+    return action.kind == "retry" and action.step is None and action.workflow is None
+
+
+def _goes(action: Action, step_id: str) -> bool:
+    return action.kind == "goto" and action.step == step_id
+
+
+def _patience(step: Step, operation: Operation) -> float:
+    """How long the document means to wait: its timeout, or its own interval times its limit, or the API's deadline."""
+    if step.timeout is not None:
+        return step.timeout
+    own = [action.after * action.limit for action in step.actions if is_plain_retry(action) and action.patient]
+    return max(own, default=operation.deadline)
+
+
+def awaited(step: Step, operation: Operation, context: Context) -> tuple[str, ...]:
+    """The states that the request asks a holding server to wait for; none where the operation does not hold."""
+    if not operation.holds or step.body is None:
+        return ()
+    states = at_pointer(step.body.payload.render(context), operation.awaits)
+    return tuple(state for state in states if isinstance(state, str)) if isinstance(states, list) else ()
+
+
+def _outcomes(poll: Poll, step: Step, operation: Operation) -> Iterator[tuple[str, Outcome, str]]:
+    """What each known state of the kind leads to, found by asking the step's own criteria."""
+    if any(reference.root not in ("response", "statusCode") for reference in _read_by(_criteria(step))):
+        return
+    asked = awaited(step, operation, Context())
+    for state in sorted(poll.kind.states | poll.kind.resting):
+        context = Context(status=200, response=Exchange(body=body_of(poll.kind, state, "id")))
+        yield state, *judge(poll, step, choose(step, context, lambda action: True), state, asked)
+
+
+def judge(poll: Poll, step: Step, choice: Choice, state: str | None, asked: Sequence[str]) -> tuple[Outcome, str]:
+    """What a state means for a poll, given what its criteria chose; with where it leads, or why it fails.
+
+    `asked` are the states that a holding server was asked for: it would not have answered for any other.
+    """
+    action = choice.action
+    unheard = state is not None and bool(asked) and state not in asked
+    gate_held = choice.succeeded and action is None and bool(step.on_success)
+    if unheard or (action is not None and poll.stays(action)):
+        rests = state in poll.kind.hopeless
+    elif gate_held:
+        rests = state is None or state in poll.kind.resting
+    elif action is None and not choice.succeeded:
+        return "fails", "the success criteria don't hold, and no failure action follows"
+    else:
+        return "leaves", _target(action)
+    return ("fails", f"the state {state!r} rests, and nothing lets it leave") if rests else ("stays", "")
+
+
+def _target(action: Action | None) -> str:
+    if action is None:
+        return "the next step"
+    return action.step or action.workflow or "the end"
+
+
+def _criteria(step: Step) -> Iterator[Criterion]:
+    yield from step.criteria
+    yield from _of_actions(step.actions)
+
+
+def _of_actions(actions: Sequence[Action]) -> Iterator[Criterion]:
+    return (criterion for action in actions for criterion in action.criteria)
+
+
+def _outputs(step: Step) -> Iterator[Reference]:
+    return (reference for output in step.outputs.values() for reference in output.references())
+
+
+def _read_by(criteria: Iterator[Criterion]) -> Iterator[Reference]:
+    for criterion in criteria:
+        yield from criterion.references
+        yield from [criterion.context] if criterion.context else []
+
+
+def _response(references: Iterator[Reference]) -> Iterator[Reference]:
+    return (reference for reference in references if reference.root == "response")
+
+
+def _looks(criterion: Criterion) -> bool:
+    """Whether a criterion looks at the reply's body."""
+    return any(reference.path[0] == "body" for reference in _response(_read_by(iter([criterion]))))
+
+
+def _is_told(kind: Kind, reference: Reference, below: tuple[str, ...] = ()) -> bool:
+    """Whether an event tells this value: the state or the id."""
+    inside = (*reference.path[1:], *reference.pointer, *below)
+    return reference.path[0] == "body" and inside in (kind.state, kind.id)
+
+
+def _tells(kind: Kind, criterion: Criterion) -> bool:
+    """Whether a criterion can be put to what an event tells."""
+    if criterion.kind != "jsonpath":
+        return all(_is_told(kind, reference) for reference in _response(iter(criterion.references)))
+    context = criterion.context
+    if context is None or criterion.paths is None or context.root != "response":
+        return False
+    return all(_is_told(kind, context, tuple(path.split(".")[1:])) for path in criterion.paths)

@@ -1,0 +1,119 @@
+"""A document put to the APIs: its operations found, its polls detected, its secrets known, and all of it explained.
+
+A Program is what the engine steps through. It is made once per document and set of APIs, and is never stored: a run
+keeps the document, and the program is made again.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from reactor.errors import ConfigError, Problem
+from reactor.workflows.apis import Apis, Operation
+from reactor.workflows.document import Document, Step, Workflow
+from reactor.workflows.inputs import secret_inputs
+from reactor.workflows.polls import SHAPES, Poll, detect
+from reactor.yaml12 import expected_one_of
+
+At = tuple[str, str]
+"""A workflow and one of its steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a step will do, and why: `what` is call, wait, workflow, send or receive."""
+
+    workflow: str
+    step: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A document that is ready to run. `secrets` are the names of each workflow's secret inputs."""
+
+    document: Document
+    operations: Mapping[At, Operation]
+    polls: Mapping[At, Poll]
+    explained: tuple[Explained, ...]
+    secrets: Mapping[str, frozenset[str]]
+
+    def workflow(self, workflow_id: str) -> Workflow:
+        """A workflow by its id. Raises KeyError."""
+        return self.document.workflows[workflow_id]
+
+
+def compile_program(document: Document, apis: Apis) -> Program:
+    """Put a document to the APIs. Raises ConfigError with every operation that is not found, and the nearest names."""
+    found = {
+        (workflow.id, step.id): _operation(document, step, apis)
+        for workflow in document.workflows.values()
+        for step in workflow.steps
+        if step.operation and step.mode != "receive"
+    }
+    operations = {at: operation for at, operation in found.items() if operation is not None}
+    if missing := [at for at in found if at not in operations]:
+        raise ConfigError(*(_not_found(document, at, apis) for at in missing))
+    polls: dict[At, Poll] = {}
+    explained: list[Explained] = []
+    for workflow in document.workflows.values():
+        own = {step_id: operation for (of, step_id), operation in operations.items() if of == workflow.id}
+        for step in workflow.steps:
+            poll = detect(workflow, step, own)
+            if isinstance(poll, Poll):
+                polls[workflow.id, step.id] = poll
+            explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id))))
+    secrets = secret_inputs(document, operations)
+    return Program(document, operations, polls, tuple(explained), secrets)
+
+
+def _operation(document: Document, step: Step, apis: Apis) -> Operation | None:
+    reference = step.operation
+    if reference is None:
+        return None
+    return apis.operation(reference, document.sources.get(reference.source or ""))
+
+
+def _not_found(document: Document, at: At, apis: Apis) -> Problem:
+    step = document.workflows[at[0]].step(at[1])
+    return Problem(
+        document.file, *step.place, f"step {step.id!r}: {expected_one_of(str(step.operation), apis.names())}"
+    )
+
+
+def _explain(step: Step, poll: Poll | str, operation: Operation | None) -> tuple[str, str]:
+    if step.workflow:
+        return "workflow", f"it runs the workflow {step.workflow}"
+    if step.mode:
+        return step.mode, f"it {step.mode}s a message on {step.operation}"
+    if isinstance(poll, str) or operation is None:
+        return "call", str(poll)
+    return "wait", "; ".join(_reasons(poll, operation))
+
+
+def _reasons(poll: Poll, operation: Operation) -> Iterator[str]:
+    yield f"it polls the state of one {poll.kind.name}: {SHAPES[poll.shape]}"
+    if poll.outcomes:
+        yield from _grouped(poll)
+    yield f"it is woken by {' or '.join(poll.kind.events) or 'a watch'} of the id that {_source_of_id(poll, operation)}"
+    if poll.blind:
+        yield "its criteria look at more than the state, so each event is followed by a read"
+    elif poll.confirm:
+        yield "its outputs need more than the state, so it is read once when it leaves"
+    yield f"it is probed by {operation.id}, and gives up after {poll.patience:g} s{' and goes on' * poll.lenient}"
+
+
+def _grouped(poll: Poll) -> Iterator[str]:
+    """What the states lead to, said once for all that lead to the same."""
+    for wanted in ("leaves", "stays", "fails"):
+        states: dict[str, list[str]] = {}
+        for state, outcome, where in poll.outcomes:
+            if outcome == wanted:
+                states.setdefault(f" to {where}" if wanted == "leaves" else "", []).append(state)
+        yield from (f"it {wanted}{where} when {' or '.join(named)}" for where, named in states.items())
+
+
+def _source_of_id(poll: Poll, operation: Operation) -> str:
+    if poll.shape == "F":
+        return f"the parameter {operation.by} has"
+    return f"$response.body#/{'/'.join(poll.kind.id)} of its first read has"

@@ -1,0 +1,140 @@
+"""What is due is given out: to one caller, later and later, and never more than the queue can bear."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from conftest import Opened
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from redis import Redis
+from stage import claimed, eventually, new_row, now_ms, planned
+
+from reactor.queue import Ticket
+from reactor.store.due import FULL, Due, Swept
+from reactor.store.keys import Keys
+from reactor.store.ledger import Ending
+
+KEYS = Keys("reactor")
+
+
+def make_due(redis: Redis) -> None:
+    """Let the time of every row have come."""
+    rows: Any = redis.zrange(KEYS.due, 0, -1)
+    for row in rows:
+        redis.zadd(KEYS.due, {row: 1})
+
+
+async def sweep(opened: Opened) -> list[Swept]:
+    return await opened.store.due.sweep(opened.queue.key)
+
+
+async def test_of_many_sweepers_one_gets_a_row(opened: Opened, redis: Redis) -> None:
+    await planned(opened, *(new_row(f"row{number}") for number in range(10)))
+    make_due(redis)
+
+    swept = await asyncio.gather(*(sweep(opened) for _ in range(20)))
+
+    given_out = [one.row for rows in swept for one in rows]
+    assert sorted(given_out) == sorted(f"row{number}" for number in range(10))
+
+
+async def test_what_is_not_due_is_not_given_out(opened: Opened) -> None:
+    await planned(opened)
+
+    assert await sweep(opened) == []
+
+
+async def test_a_row_nobody_takes_is_looked_at_later_and_later(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    pauses = []
+
+    for _ in range(10):
+        make_due(redis)
+        await sweep(opened)
+        pauses.append((int(redis.zscore(KEYS.due, "row1") or 0) - now_ms()) / 1000)
+
+    assert pauses == pytest.approx([0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60], abs=0.3)
+
+
+async def test_each_enqueue_of_a_row_has_a_number_of_its_own(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    numbers = []
+
+    for _ in range(3):
+        make_due(redis)
+        numbers += [row.number for row in await sweep(opened)]
+
+    assert numbers == [1, 2, 3]
+
+
+async def test_a_row_that_may_stand_in_a_full_queue_gets_no_second_entry(opened: Opened, redis: Redis) -> None:
+    await planned(opened, *(new_row(f"row{number}") for number in range(FULL)))
+    await opened.queue.enqueue([Ticket(f"row{number}") for number in range(FULL)])
+    make_due(redis)
+
+    assert await sweep(opened) == []
+
+
+async def test_a_retry_is_given_out_however_full_the_queue_is(opened: Opened, redis: Redis) -> None:
+    await planned(opened, *(new_row(f"row{number}") for number in range(FULL + 1)))
+    await opened.queue.enqueue([Ticket(f"row{number}") for number in range(FULL)])
+    await opened.store.ledger.finish(await claimed(opened, f"row{FULL}"), Ending("due"))
+    make_due(redis)
+
+    assert [row.row for row in await sweep(opened)] == [f"row{FULL}"]
+
+
+async def test_a_row_whose_worker_is_gone_is_given_out_when_its_lease_has_expired(opened: Opened) -> None:
+    await planned(opened)
+    await claimed(opened)
+
+    assert await sweep(opened) == []
+    [row] = await eventually(lambda: sweep(opened))
+
+    assert row.row == "row1"
+    assert (await claimed(opened)).fence == 2
+
+
+async def test_a_leased_row_is_not_given_out_however_due(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    await claimed(opened)
+    make_due(redis)
+
+    assert await sweep(opened) == []
+    assert int(redis.zscore(KEYS.due, "row1") or 0) > now_ms()
+
+
+async def test_what_is_finished_or_gone_leaves_the_due_set(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    await opened.store.ledger.finish(await claimed(opened), Ending("done"))
+    redis.zadd(KEYS.due, {"row1": 1, "forgotten": 1})
+
+    assert await sweep(opened) == []
+    assert redis.zcard(KEYS.due) == 0
+
+
+@given(
+    rows=st.integers(1, 30),
+    lost=st.floats(0, 1),
+    running=st.floats(0, 1),
+    looks=st.integers(1, 12),
+)
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_recovery_never_makes_the_queue_longer_than_twice_the_rows(
+    opened: Opened, redis: Redis, rows: int, lost: float, running: float, looks: int
+) -> None:
+    redis.flushall()
+    ids = await planned(opened, *(new_row(f"row{number}") for number in range(rows)))
+    brief = Due(opened.store.redis, KEYS, sweep_after=0.0)
+    for row in ids[: int(rows * running)]:
+        await claimed(opened, row)
+        redis.hset(KEYS.row(row), "lease", 1)  # its worker is gone
+    await opened.queue.enqueue([Ticket(row) for row in ids[int(rows * max(lost, running)) :]])
+
+    for _ in range(looks):
+        make_due(redis)
+        await opened.queue.enqueue([Ticket(row.row, row.number) for row in await brief.sweep(opened.queue.key)])
+
+    assert await opened.queue.length() <= 2 * rows

@@ -1,0 +1,93 @@
+"""A web process of its own, and how tests talk to it."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+from conftest import CONFIG, ORGANIZATION, SECRET
+
+OLD_SECRET = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3RzLTI0Kw=="
+BODY_TIMEOUT = 0.7
+
+
+@dataclass(frozen=True)
+class Web:
+    """A running web process: its address, and the file that has its logs."""
+
+    url: str
+    log: Path
+
+    def client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.url, trust_env=False)
+
+    async def deliveries(self) -> dict[str, float]:
+        """Deliveries so far, by what became of them."""
+        async with self.client() as http:
+            figures = (await http.get("/metrics")).text
+        return {
+            f"{source} {outcome}": float(count)
+            for outcome, source, count in re.findall(
+                r'^reactor_deliveries_total{outcome="(.*)",source="(.*)"} (.*)$', figures, re.MULTILINE
+            )
+        }
+
+    async def exchange(self, *parts: bytes, half_close: bool = False) -> bytes:
+        """Send bytes as they are over a connection of their own, and read until the server closes it."""
+        at = urlsplit(self.url)
+        reader, writer = await asyncio.open_connection(at.hostname, at.port)
+        try:
+            return await asyncio.wait_for(_exchanged(reader, writer, parts, half_close), 20)
+        finally:
+            writer.close()
+
+
+async def _exchanged(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, parts: tuple[bytes, ...], half_close: bool
+) -> bytes:
+    answer = b""
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        if half_close:
+            writer.write_eof()
+        while chunk := await reader.read(65536):
+            answer += chunk
+    except ConnectionError:  # the server may refuse to read on before all is sent
+        pass
+    return answer
+
+
+@contextmanager
+def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web]:
+    """`reactor serve` without a dispatcher, as in production but for its address."""
+    log = directory / "web.log"
+    variables = os.environ | {
+        "DAYTONA_WEBHOOK_SECRET": SECRET,
+        "DAYTONA_WEBHOOK_SECRET_OLD": OLD_SECRET,
+        "DAYTONA_ORGANIZATION_ID": ORGANIZATION,
+        "REACTOR_BODY_TIMEOUT": str(BODY_TIMEOUT),
+        "REACTOR_LOG_LEVEL": "debug",
+    }
+    command = [sys.executable, "-m", "reactor", "serve", "--port", "0", "--no-dispatch"]
+    command += ["--redis", redis_url, "--config", str(CONFIG)]
+    with (
+        log.open("wb") as logs,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=logs, env=variables | environment) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode()
+            assert "listens on" in line, log.read_text()
+            yield Web(line.split()[-1], log)
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0, log.read_text()
