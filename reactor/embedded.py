@@ -291,6 +291,10 @@ def _answers(server: Path) -> bool:
     return False
 
 
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= SOCKET_PATH_LIMIT
+
+
 def _socket_path(directory: Path) -> Path:
     """Where the server of `directory` listens: there, or in a private temporary directory if that path is too long.
 
@@ -298,9 +302,11 @@ def _socket_path(directory: Path) -> Path:
     Raises EmbeddedError if it can't be made, or others may enter it.
     """
     path = directory / "server.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+    if _fits(path):
         return path
-    short = Path(tempfile.gettempdir()) / f"reactor-{sha256(os.fsencode(directory)).hexdigest()[:16]}"
+    name = f"reactor-{sha256(os.fsencode(directory)).hexdigest()[:16]}"
+    places = [Path(place) / name for place in (tempfile.gettempdir(), "/tmp")]  # noqa: S108 - private, checked below
+    short = next((place for place in places if _fits(place / path.name)), places[-1])
     try:
         short.mkdir(mode=0o700, exist_ok=True)
         status = short.lstat()

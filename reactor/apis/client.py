@@ -18,7 +18,7 @@ import orjson
 from reactor.apis.addresses import Addresses, ForbiddenAddress
 from reactor.apis.openapi import OpenApi, Operation, Request, build_request
 from reactor.apis.pace import Pace
-from reactor.apis.policy import REFUSED_KEY_PAUSE, Reply, failure, lost
+from reactor.apis.policy import REFUSED_KEY, REFUSED_KEY_PAUSE, Reply, failure, lost
 from reactor.apis.provider import Provider
 from reactor.apis.transport import AiohttpTransport
 from reactor.errors import ConfigError, GateClosed, PermanentError, TemporaryError
@@ -91,6 +91,10 @@ class ApiClient:
             reply = await self._exchange(api, operation, request, headers)
         finally:
             pace.ended(operation.id, reply.headers if reply else None)
+        if reply.status in REFUSED_KEY:
+            pace.refused(REFUSED_KEY_PAUSE)
+        elif reply.ok:
+            pace.accepted()
         return reply
 
     async def _exchange(self, api: Api, operation: Operation, request: Request, headers: Mapping[str, str]) -> Reply:

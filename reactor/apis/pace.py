@@ -34,11 +34,11 @@ class Limit:
             return 0.0 if self.under_way < _blind(now - self.renewed) else BREATH
         return 0.0 if self.under_way < self.left else self.renewed - now
 
-    def hear(self, left: int, renewed: float) -> None:
+    def hear(self, left: int, seconds: float, now: float) -> None:
         """Learn what a reply says; of two replies about the same time, the one that leaves less is the newer."""
-        same = abs(renewed - self.renewed) <= SAME
+        same = now < self.renewed and abs(now + seconds - self.renewed) <= SAME
         self.left = min(left, self.left) if same else left
-        self.renewed = renewed
+        self.renewed = now + seconds
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Pace:
         self._clock = clock
         self._limits: dict[str, Limit] = {}
         self._operations: dict[str, _Operation] = {}
+        self._refused: Limit | None = None
 
     def wait(self, operation: str) -> float:
         """Seconds until a call may go out; 0 for now."""
@@ -65,7 +66,8 @@ class Pace:
         now = self._clock()
         if not known.heard and known.under_way >= _blind(now - known.first):
             return BREATH
-        return max((self._limits[name].wait(now) for name in known.limits), default=0.0)
+        limits = [self._limits[name] for name in known.limits] + ([self._refused] if self._refused else [])
+        return max((limit.wait(now) for limit in limits), default=0.0)
 
     def sent(self, operation: str) -> None:
         """Count a call that goes out now."""
@@ -74,6 +76,17 @@ class Pace:
         known.under_way += 1
         for name in known.limits:
             self._limits[name].under_way += 1
+        if self._refused:
+            self._refused.under_way += 1
+
+    def refused(self, seconds: float) -> None:
+        """The API took no call at all (its key, its bill): none goes out for so long, and then a few to try."""
+        under_way = sum(operation.under_way for operation in self._operations.values())
+        self._refused = Limit(0, self._clock() + seconds, under_way)
+
+    def accepted(self) -> None:
+        """The API takes calls."""
+        self._refused = None
 
     def ended(self, operation: str, headers: Mapping[str, str] | None) -> None:
         """Learn from a reply; None for a call that had none."""
@@ -81,15 +94,18 @@ class Pace:
         known.under_way -= 1
         for name in known.limits:
             self._limits[name].under_way = max(0, self._limits[name].under_way - 1)
+        if self._refused:
+            self._refused.under_way = max(0, self._refused.under_way - 1)
         if headers is None:
             return
         known.heard = True
-        for name, left, reset in announced(headers):
-            limit = self._limits.setdefault(name, Limit(left, self._clock() + reset))
+        now = self._clock()
+        for name, left, seconds in announced(headers):
+            limit = self._limits.setdefault(name, Limit(left, now))
             if name not in known.limits:
                 known.limits.add(name)
                 limit.under_way += known.under_way
-            limit.hear(left, self._clock() + reset)
+            limit.hear(left, seconds, now)
 
 
 def _blind(seconds: float) -> float:

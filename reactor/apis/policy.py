@@ -19,7 +19,7 @@ IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 REFUSED_KEY = frozenset({401, 402, 403})
 """The key, the bill or the permission: no job of this API can succeed until a person acts."""
 
-REFUSED_KEY_PAUSE = 30.0
+REFUSED_KEY_PAUSE = 10.0
 QUOTA_PAUSE = 60.0
 RATE_LIMIT_PAUSE = 5.0
 LONGEST_PAUSE = 3600.0

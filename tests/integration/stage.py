@@ -125,10 +125,10 @@ async def said(logs: list[EventDict], event: str, **fields: object) -> bool:
 
 
 @asynccontextmanager
-async def working(opened: Opened, settings: Settings | None = None) -> AsyncIterator[Worker]:
+async def working(opened: Opened, settings: Settings | None = None, *, connections: int = 10) -> AsyncIterator[Worker]:
     """A worker and a due poller, until the context ends; then the worker drains."""
     settings = settings or opened.settings
-    client = ApiClient(connections=10, private=LOOPBACK)
+    client = ApiClient(connections=connections, private=LOOPBACK)
     worker = Worker(opened.store, opened.queue, Context(settings, load_config(CONFIG), opened.store.ledger, client))
     stopping = asyncio.Event()
     tasks = [

@@ -265,6 +265,20 @@ def test_a_path_too_long_for_a_socket_gets_one_in_a_private_temporary_directory(
     assert (directory / "appendonlydir").is_dir()
 
 
+def test_a_temporary_directory_that_is_too_long_itself_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("t" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+
+    with EmbeddedServer.start(long / "data") as server:
+        put(server, "here")
+
+        assert get(server) == "here"
+        assert server.url.startswith("unix:///tmp/reactor-")
+
+
 def test_a_temporary_directory_that_others_may_enter_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

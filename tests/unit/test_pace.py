@@ -65,6 +65,19 @@ def test_calls_stop_at_what_is_left_and_go_on_when_it_is_renewed() -> None:
     assert send_while_allowed(pace, "createSandbox") == FIRST
 
 
+def test_a_short_limit_is_used_in_full_after_its_renewal() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.sent("createSandbox")
+    pace.ended("createSandbox", left(0, 1))
+    clock.now += 1
+    pace.sent("createSandbox")
+
+    pace.ended("createSandbox", left(59, 1))
+
+    assert send_while_allowed(pace, "createSandbox") == 59
+
+
 def test_an_older_reply_that_comes_later_frees_nothing() -> None:
     pace = Pace(Clock())
     for _ in range(2):
@@ -110,6 +123,22 @@ def test_a_refusal_that_says_only_when_to_come_back_holds_the_others_back() -> N
     assert pace.wait("createSandbox") == 12
     clock.now += 12
     assert send_while_allowed(pace, "createSandbox") == FIRST
+
+
+def test_a_refused_key_stops_every_operation_and_is_tried_again_by_a_few_calls() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for operation in ("getVolume", "createSandbox"):
+        pace.sent(operation)
+        pace.ended(operation, {})
+
+    pace.refused(10)
+
+    assert pace.wait("getVolume") == pace.wait("createSandbox") == 10
+    clock.now += 10
+    assert send_while_allowed(pace, "getVolume") == FIRST
+    pace.accepted()
+    assert pace.wait("createSandbox") == 0
 
 
 def test_headers_that_say_nothing_usable_are_passed_over() -> None:
