@@ -14,11 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import jsonschema_rs
 import orjson
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
+from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery, JSONPathRecursionError
 from jsonpath_rfc9535.filter_expressions import FilterContext, FilterExpression
 from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
 from jsonpath_rfc9535.lex import tokenize
@@ -31,8 +31,16 @@ from reactor.yaml12 import expected_one_of
 
 TYPES: Final = ("simple", "jsonpath", "regex")
 
-# What may stand in one JSONPath: each of these can multiply the work by the size of the body.
-_LIMITS: Final = {TokenType.DOUBLE_DOT: 1, TokenType.FILTER: 2, TokenType.WILD: 3, TokenType.COMMA: 4}
+# How often these may stand in one JSONPath: each can multiply the work by the size of the body, or nests.
+_LIMITS: Final = {
+    TokenType.DOUBLE_DOT: 1,
+    TokenType.FILTER: 2,
+    TokenType.WILD: 3,
+    TokenType.COMMA: 4,
+    TokenType.LPAREN: 30,
+    TokenType.NOT: 30,
+    TokenType.FUNCTION: 10,
+}
 _PLAIN_PATH: Final = re.compile(r"[$@](?:\.[A-Za-z_][\w-]*)+")
 _EMBEDDED: Final = re.compile(r"(?P<quote>['\"]?)\{(?P<expression>\$[A-Za-z][^{}]*)\}(?P=quote)")
 
@@ -47,6 +55,7 @@ class Finding:
 
 
 Test = Callable[[Context], bool]
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,19 @@ def compile_query(text: str) -> Callable[[Any], Any]:
         found = query.find(value).values() if isinstance(value, dict | list) else []
         return (found[0] if found else ABSENT) if query.singular_query() else found
 
-    return pick
+    return _unless_too_deep(pick, ABSENT)
+
+
+def _unless_too_deep(read: Callable[[Any], Thing], otherwise: Thing) -> Callable[[Any], Thing]:
+    """What a JSONPath reads; `otherwise` where it would have to descend more than the library's hundred levels."""
+
+    def read_or_not(value: Any) -> Thing:
+        try:
+            return read(value)
+        except JSONPathRecursionError:
+            return otherwise
+
+    return read_or_not
 
 
 def compile_criterion(condition: str, kind: str, context: str | None, note: Note) -> Criterion:
@@ -157,7 +178,7 @@ def _regex(condition: str, looked_at: Reference) -> Criterion:
 def _jsonpath(condition: str, looked_at: Reference, note: Note) -> Criterion:
     embedded = tuple(parse(found["expression"]) for found in _EMBEDDED.finditer(condition))
     # Compiled with nulls first: what can't be understood is known before anything runs.
-    fixed = _compile_jsonpath(_EMBEDDED.sub("null", condition), note)
+    fixed = _compile_jsonpath(_EMBEDDED.sub(" null ", condition), note)
     fits = None if embedded else fixed
 
     def holds(context: Context) -> bool:
@@ -165,7 +186,7 @@ def _jsonpath(condition: str, looked_at: Reference, note: Note) -> Criterion:
         if body is ABSENT:
             return False
         test = fits or _compile_jsonpath(_filled(condition, context), lambda warning: None)
-        return test(body)
+        return _unless_too_deep(test, False)(body)
 
     names_all = not re.search(r"\.\.|\*|\[(?!\?)", condition) and not _is_bare_query(condition)
     paths = tuple(dict.fromkeys(_PLAIN_PATH.findall(condition))) if names_all else None
@@ -183,7 +204,7 @@ def _filled(condition: str, context: Context) -> str:
         value = parse(found["expression"]).render(context)
         value = None if value is ABSENT else value
         as_is = not found["quote"] and isinstance(value, bool | int | float | None)
-        return orjson.dumps(value if as_is else as_text(value)).decode()
+        return f" {orjson.dumps(value if as_is else as_text(value)).decode()} "
 
     return _EMBEDDED.sub(literal, condition)
 

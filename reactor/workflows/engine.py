@@ -75,12 +75,12 @@ def _take(moment: Moment, run: Run, happened: Happened) -> Run:
 
 
 def _replied(moment: Moment, run: Run, reply: Replied) -> Run:
+    run = replace(run, replied=reply.status)
     poll, operation = poll_of(moment.program, run), operation_of(moment.program, run)
     if poll and operation and reply.status in PASSING and (run.waiting or operation.holds):
         return replace(run, waiting=replace(run.waiting or Waiting(moment.at), reading=False))
     if poll and operation and 200 <= reply.status < 300:
         return _polled(moment, run, poll, operation, reply)
-    run = replace(run, replied=reply.status)
     if operation:
         run = _with_moved(moment.program, run, operation, reply)
     context = context_of(moment.program, run, reply)

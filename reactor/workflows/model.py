@@ -168,7 +168,7 @@ class Info(Model):
     """About the document."""
 
     title: str
-    version: str
+    version: str | float
     summary: str = ""
     description: str = ""
 

@@ -109,8 +109,10 @@ def _shape(
 def _earlier(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> str | None:
     """The earlier step that a step goes back to by what it read, when all on the way are reads."""
     position = workflow.position(step.id)
+    if not any(map(_looks, _criteria(step))):
+        return None
     for action in step.actions:
-        if action.kind != "goto" or action.step is None or not any(map(_looks, (*step.criteria, *action.criteria))):
+        if action.kind != "goto" or action.step is None:
             continue
         between = workflow.steps[workflow.position(action.step) : position + 1]
         if between and all((found := operations.get(each.id)) and found.reads for each in between):

@@ -87,7 +87,8 @@ def _explain(step: Step, poll: Poll | str, operation: Operation | None) -> tuple
     if step.mode:
         return step.mode, f"it {step.mode}s a message on {step.operation}"
     if isinstance(poll, str) or operation is None:
-        return "call", str(poll)
+        repeated = any(action.kind == "retry" or action.step == step.id for action in step.actions)
+        return "call", f"it calls {step.operation}" + (f", maybe again, but {poll}" if repeated else "")
     return "wait", "; ".join(_reasons(poll, operation))
 
 

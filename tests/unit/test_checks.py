@@ -44,7 +44,9 @@ GOOD = {
     "a create without a body": "daytona.createSandbox\n",
     "a value that only an event can tell": 'daytona.createSandbox\n        body: {cpu: "${event.data.cpu}"}\n',
     "an expression of the right type": 'daytona.createSandbox\n        body: {cpu: "${size(event.name)}"}\n',
-    "an expression where a choice is asked for": 'daytona.createSnapshot\n        body: {name: s, imageName: i, sandboxClass: "${event.name}"}\n',
+    "an expression where a choice is asked for": """daytona.createSnapshot
+        body: {name: s, imageName: i, sandboxClass: "${event.name}"}
+""",
 }
 
 

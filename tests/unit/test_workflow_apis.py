@@ -1,4 +1,4 @@
-"""The APIs that the tests of workflows know, and what authenticates to them."""
+"""What the tests of workflows share: the APIs they know, documents made from steps, and stories of runs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,9 +6,12 @@ from textwrap import dedent, indent
 from typing import Any
 
 from reactor.workflows.apis import Kind, Operation
+from reactor.workflows.asking import command_of
 from reactor.workflows.document import Document, OperationRef, Source
+from reactor.workflows.engine import advance, new_run
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
+from reactor.workflows.run import Call, Command, End, Happened, Observed, Replied, Run, Started, TimedOut, Wait
 
 DOCUMENTS = Path(__file__).parent.parent / "data" / "arazzo"
 
@@ -99,6 +102,47 @@ def seed(name: str) -> Program:
 
 def warnings_of(found: Document) -> list[Any]:
     return [(problem.line, problem.message) for problem in found.warnings]
+
+
+class Story:
+    """A run and its last command; it is stored and read again at every boundary."""
+
+    def __init__(self, ready: Program, **inputs: Any) -> None:
+        self.program = ready
+        self.run = new_run(next(iter(ready.document.workflows)), inputs)
+        self.clock = 100.0
+        self.then(Started(self.clock))
+
+    def then(self, happened: Happened) -> Command:
+        self.run = advance(self.program, Run.from_json(self.run.to_json()), happened).run
+        self.command = command_of(self.program, self.run)
+        return self.command
+
+    def replied(self, body: Any = None, status: int = 200, **headers: str) -> Command:
+        self.clock += 1
+        return self.then(Replied(self.clock, status, headers, body))
+
+    def observed(self, state: str | None = None, body: Any = None) -> Command:
+        self.clock += 1
+        return self.then(Observed(self.clock, state, body))
+
+    def timed_out(self) -> Command:
+        return self.then(TimedOut(self.clock + 10_000))
+
+    @property
+    def call(self) -> Call:
+        assert isinstance(self.command, Call), self.command
+        return self.command
+
+    @property
+    def wait(self) -> Wait:
+        assert isinstance(self.command, Wait), self.command
+        return self.command
+
+    @property
+    def end(self) -> End:
+        assert isinstance(self.command, End), self.command
+        return self.command
 
 
 def test_authorization_cookies_and_declared_keys_authenticate() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactor.workflows.criteria import Criterion, Finding, compile_criterion
+from reactor.workflows.criteria import Criterion, Finding, compile_criterion, compile_query
 from reactor.workflows.expressions import ABSENT, Context, Exchange, ExpressionError
 
 BODY = {
@@ -19,6 +19,23 @@ BODY = {
     "empty": {},
     "quote": "it's",
 }
+
+
+FRAGMENTS = [
+    *"$@?[]()!*,: .'1",
+    "..",
+    "[?",
+    ".a",
+    "'x'",
+    "==",
+    "&&",
+    "||",
+    "null",
+    "length(",
+    "match(",
+    "{$inputs.x}",
+    "[0]",
+]
 
 
 def criterion(condition: str, kind: str = "simple", notes: list[str] | None = None) -> Criterion:
@@ -142,6 +159,8 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
         ("$..id", {"a": [{"id": None}]}, True),
         ("$.a[?search(@, '^v[0-9]+$')]", {"a": ["v12"]}, True),
         ("$.a[?match(@, 'v[0-9]')]", {"a": ["v12"]}, False),
+        ("$.a[?search(@, '(')]", {"a": ["("]}, False),
+        ("$.a[?search(@, 'v')]", {"a": [5]}, False),
         ("$.state", "ready", False),
     ],
 )
@@ -151,7 +170,20 @@ def test_each_dialect_of_jsonpath_conditions_is_understood(condition: str, body:
 
 @pytest.mark.parametrize(
     "condition",
-    ["state == 'x'", "$.state = 'x'", "$.a] || $[?true", "$.a ==", "true", "", "$..a..b", "$" + "[*]" * 9, "$.a" * 999],
+    [
+        "state == 'x'",
+        "$.state = 'x'",
+        "$.a] || $[?true",
+        "$.a ==",
+        "true",
+        "",
+        "$..a..b",
+        "$" + "[*]" * 9,
+        "$.a" * 999,
+        "(" * 900 + "$.a == 1" + ")" * 900,
+        "!" * 900 + "$.a",
+        "$.a{$inputs.x}",
+    ],
 )
 def test_a_jsonpath_that_can_not_be_read_or_is_too_much_work_is_refused(condition: str) -> None:
     with pytest.raises(ExpressionError, match="found"):
@@ -172,6 +204,34 @@ def test_what_is_not_standard_is_noted_with_the_standard_form() -> None:
 
     assert "$response.body#/state == 'ready'" in notes[0]
     assert notes[1].endswith("the standard form is 'x'")
+
+
+def test_a_body_that_is_nested_too_deep_holds_nothing() -> None:
+    body: Any = None
+    for _ in range(300):
+        body = {"x": body}
+
+    assert not holds("$..y", "jsonpath", body)
+    assert compile_query("$..y")(body) is ABSENT
+
+
+@pytest.mark.parametrize(
+    ("query", "picked"),
+    [("$.a[0].b", 1), ("$.a[*].b", [1, 2]), ("$.none", ABSENT), ("$.a[5:]", []), ("$..b", [1, 2])],
+)
+def test_a_query_picks_a_value_or_a_list_of_them(query: str, picked: Any) -> None:
+    assert compile_query(query)({"a": [{"b": 1}, {"b": 2}]}) == picked
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join), st.sampled_from(["jsonpath", "regex"]))
+def test_any_text_is_a_criterion_or_refused_when_it_is_read(text: str, kind: str) -> None:
+    try:
+        compiled = criterion(text, kind)
+    except ExpressionError:
+        return
+
+    for body in (BODY, [BODY], "x", None, ABSENT):
+        assert compiled.put_to(Context(inputs={"x": "q"}, response=Exchange(body=body))).held in (True, False)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from test_workflow_apis import DOCUMENTS, arazzo, document, warnings_of
 
 from reactor.errors import ConfigError
 from reactor.workflows.document import OperationRef
+from reactor.workflows.expressions import ABSENT, Context, Exchange
 from reactor.workflows.load import load_document
 
 STEP = "- {stepId: one, operationId: listSandboxes}"
@@ -36,11 +37,11 @@ def test_a_published_document_is_noted_where_it_is_not_standard() -> None:
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ("- {stepId: one}", "9:5: found nothing to perform, expected one of operationId"),
+        ("- {stepId: one}", ":8:5: found nothing to perform, expected one of operationId"),
         ("- {stepId: one, operationId: a, workflowId: main}", "found operationId and workflowId to perform"),
         ("- {stepId: one, operationid: a}", "found 'operationid', expected one of"),
-        (f"{STEP}\n{STEP}", "10:14: found 'one' again"),
-        ("- {stepId: o.ne, operationId: a}", "9:14: found 'o.ne'"),
+        (f"{STEP}\n{STEP}", ":9:14: found 'one' again"),
+        ("- {stepId: o.ne, operationId: a}", ":8:14: found 'o.ne'"),
         ("- {stepId: one, operationId: a, parameters: [{name: x, value: 1}]}", 'found no "in"'),
         (
             "- {stepId: one, operationId: a, parameters: [{reference: $components.parameters.x}]}",
@@ -77,6 +78,76 @@ def test_a_mistake_is_refused_with_what_was_expected(steps: str, said: str | Non
         assert any(said in refusal for refusal in refusals(arazzo(steps)))
 
 
+SELECTED = "- {{stepId: one, operationId: a, outputs: {{x: {{context: $response.body, selector: '{}', type: {}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("selector", "kind", "value"),
+    [
+        ("$.a[0].b", "jsonpath", 1),
+        ("$.a[*].b", "{type: jsonpath, version: rfc9535}", [1, 2]),
+        ("/a/1/b", "jsonpointer", 2),
+        ("/none", "jsonpointer", ABSENT),
+    ],
+)
+def test_a_selector_picks_a_value(selector: str, kind: str, value: object) -> None:
+    step = document(SELECTED.format(selector, kind)).workflows["main"].step("one")
+
+    context = Context(response=Exchange(body={"a": [{"b": 1}, {"b": 2}]}))
+    assert step.outputs["x"].render(context) == value
+    assert [reference.text for reference in step.outputs["x"].references()] == ["$response.body"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "kind", "said"),
+    [
+        ("//a", "xpath", "expected jsonpath or jsonpointer"),
+        ("$.a[", "jsonpath", "expected a JSONPath query"),
+        ("a", "jsonpointer", "to begin with /"),
+        ("$.a", "jsonpth", "expected"),
+    ],
+)
+def test_a_selector_that_can_not_be_read_is_refused(selector: str, kind: str, said: str) -> None:
+    assert said in refusals(arazzo(SELECTED.format(selector, kind)))[0]
+
+
+def test_a_broken_selector_of_a_parameter_is_refused() -> None:
+    value = "{context: $response.body, selector: $.a, type: [jsonpath]}"
+    steps = f"- {{stepId: one, operationId: a, parameters: [{{name: x, in: query, value: {value}}}]}}"
+
+    assert "type jsonpath or jsonpointer" in refusals(arazzo(steps))[0]
+
+
+def test_a_text_that_is_no_json_yet_is_sent_as_text_and_noted() -> None:
+    found = document("- {stepId: one, operationId: a, requestBody: {payload: '{\"n\": {$inputs.n}}'}}")
+
+    body = found.workflows["main"].step("one").body
+    assert body
+    assert body.payload.render(Context(inputs={"n": 5})) == '{"n": 5}'
+    assert "found a text that is no JSON yet; the standard form is quoted JSON" in [m for _, m in warnings_of(found)]
+
+
+@pytest.mark.parametrize(
+    ("path", "channel"),
+    [("'{$sourceDescriptions.events.url}#/channels/created'", "created"), ("created", "created")],
+)
+def test_a_channel_is_named_in_each_form(path: str, channel: str) -> None:
+    text = arazzo(f"- {{stepId: one, channelPath: {path}, action: receive}}", version="1.1.0")
+    events = "{name: events, url: e.yaml, type: asyncapi}"
+
+    found = load_document(text.replace("[{name: api", f"[{events}, {{name: api"), "test.arazzo.yaml")
+
+    operation = found.workflows["main"].step("one").operation
+    assert operation
+    assert operation.channel == str(operation) == channel
+
+
+def test_a_pointer_to_something_else_than_an_operation_is_refused() -> None:
+    steps = "- {stepId: one, operationPath: '{$sourceDescriptions.api.url}#/info/title'}"
+
+    assert "expected /paths/<path>/<method>" in refusals(arazzo(steps))[0]
+
+
 def test_all_mistakes_are_told_at_once_with_their_places() -> None:
     steps = """
         - stepId: one
@@ -86,8 +157,8 @@ def test_all_mistakes_are_told_at_once_with_their_places() -> None:
         """
 
     assert [refusal.partition(": ")[0] for refusal in refusals(arazzo(steps))] == [
-        "test.arazzo.yaml:10:5",
-        "test.arazzo.yaml:12:36",
+        "test.arazzo.yaml:9:5",
+        "test.arazzo.yaml:11:35",
     ]
 
 

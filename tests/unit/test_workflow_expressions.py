@@ -134,6 +134,15 @@ def test_bare_expressions_within_a_text_are_understood_and_noted() -> None:
     assert [note.rpartition(" ")[2] for note in notes] == ["'{$inputs.name}'", "'{$steps.create.outputs.id}'"]
 
 
+def test_the_plural_of_header_is_understood_and_noted() -> None:
+    notes: list[str] = []
+
+    template = compile_template("$response.headers.content-type", notes.append)
+
+    assert template.render(CONTEXT) == "application/json"
+    assert notes == ["found '$response.headers.content-type'; the standard form is '$response.header.content-type'"]
+
+
 def test_a_mistyped_expression_is_sent_as_text_and_noted() -> None:
     notes: list[str] = []
 

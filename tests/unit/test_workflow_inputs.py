@@ -58,7 +58,12 @@ def test_everything_that_is_wrong_is_told_at_once_without_secrets() -> None:
 
 
 def test_a_schema_may_refer_to_components_and_to_nothing_else() -> None:
-    components = "components: {inputs: {common: {type: object, properties: {n: {$ref: '#/components/inputs/n'}}}, n: {type: integer}}}"
+    components = """
+        components:
+          inputs:
+            common: {type: object, properties: {n: {$ref: '#/components/inputs/n'}}}
+            n: {type: integer}
+        """
     found = program(
         "- {stepId: one, operationId: pay}", workflow="inputs: {$ref: '#/components/inputs/common'}", rest=components
     )

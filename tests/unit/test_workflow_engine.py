@@ -1,0 +1,294 @@
+"""The engine: stories of the published documents and of waits, told as what happened and what followed."""
+
+import pytest
+from test_workflow_apis import Story, program, seed
+
+from reactor.workflows.run import CallFailed, Replied
+
+INPUTS = {"volumeName": "build", "snapshot": "base", "mountPath": "/data"}
+
+
+def waiting_for_the_volume() -> Story:
+    story = Story(seed("000"), **INPUTS)
+    story.replied({"id": "vol-1", "state": "pending_create"})
+    story.replied({"id": "vol-1", "state": "creating"})
+    return story
+
+
+def test_a_published_workflow_reads_once_waits_and_goes_on() -> None:
+    story = Story(seed("000"), **INPUTS)
+    assert (story.call.operation.id, story.call.body) == ("createVolume", {"name": "build"})
+
+    story.replied({"id": "vol-1", "state": "pending_create"})
+    assert story.call.parameters == {"path": {"volumeId": "vol-1"}}
+
+    story.replied({"id": "vol-1", "state": "creating"})
+    assert (story.wait.kind, story.wait.resource, story.wait.may_be_name) == ("volume", "vol-1", False)
+    assert (story.wait.state, story.wait.deadline) == ("creating", 3702.0)
+    assert story.wait.probe
+    assert story.wait.probe.operation.id == "getVolume"
+
+    story.observed("creating")
+    assert story.wait.deadline == 3702.0
+
+    story.observed("ready")
+    assert story.call.body == {"snapshot": "base", "volumes": [{"volumeId": "vol-1", "mountPath": "/data"}]}
+
+    story.replied({"id": "sb-1", "state": "creating"})
+    assert story.end.status == "succeeded"
+    assert story.end.outputs == {"volumeId": "vol-1", "sandboxId": "sb-1", "sandboxState": "creating"}
+
+
+def test_no_call_has_a_credential() -> None:
+    story = Story(seed("000"), **INPUTS)
+
+    assert story.call.parameters == {}
+
+
+def test_an_optional_input_that_is_not_given_is_not_sent() -> None:
+    assert Story(seed("001"), command="ls").call.body == {}
+    assert Story(seed("001"), command="ls", name="d").call.body == {"name": "d"}
+
+
+def test_a_volume_in_error_ends_the_run_as_failed_without_a_sandbox() -> None:
+    story = waiting_for_the_volume()
+
+    story.observed("error")
+
+    assert story.end.status == "failed"
+    assert story.end.because == "step pollVolume: the volume is error"
+    assert story.end.outputs == {"volumeId": "vol-1", "sandboxId": None, "sandboxState": None}
+
+
+def test_a_state_that_no_criterion_lets_leave_fails_the_run_instead_of_waiting_for_ever() -> None:
+    story = waiting_for_the_volume()
+
+    story.observed("deleted")
+
+    assert story.end.status == "failed"
+    assert "'deleted' rests" in story.end.because
+
+
+def test_a_wait_fails_at_its_deadline() -> None:
+    story = waiting_for_the_volume()
+
+    story.timed_out()
+
+    assert (story.end.status, story.end.because) == ("failed", "step pollVolume timed out after 3600 s")
+
+
+def test_a_volume_that_is_ready_at_once_is_not_waited_for() -> None:
+    story = Story(seed("000"), **INPUTS)
+    story.replied({"id": "vol-1", "state": "creating"})
+
+    story.replied({"id": "vol-1", "state": "ready"})
+
+    assert story.call.operation.id == "createSandbox"
+
+
+def test_a_probe_that_says_nothing_of_the_resource_does_not_end_the_wait() -> None:
+    story = waiting_for_the_volume()
+
+    story.replied("busy", 503)
+    story.replied("slow down", 429)
+    assert story.wait.state == "creating"
+
+    story.replied({"id": "vol-1", "state": "ready"})
+    assert story.call.operation.id == "createSandbox"
+
+
+def test_a_resource_that_is_gone_fails_the_wait() -> None:
+    story = waiting_for_the_volume()
+
+    story.replied({"message": "not found"}, 404)
+
+    assert story.end.because == "step pollVolume failed: status 404, $statusCode == 200 does not hold"
+
+
+def test_a_failed_call_ends_the_run() -> None:
+    story = Story(seed("000"), **INPUTS)
+
+    story.then(CallFailed(101.0, "nobody can tell whether it acted"))
+
+    assert (story.end.status, story.end.because) == ("failed", "nobody can tell whether it acted")
+
+
+def test_a_long_boot_and_a_long_command_are_waited_for_however_often_the_server_says_not_yet() -> None:
+    story = Story(seed("001"), command="make")
+    story.replied({"id": "dbx-1", "status": "provisioning"})
+    assert (story.wait.kind, story.wait.resource, story.wait.api) == ("devbox", "dbx-1", "runloop")
+
+    for _ in range(5):
+        story.replied("Timeout waiting for status", 408)
+    story.observed("queued")
+    assert story.wait.deadline == 3701.0
+    story.observed("running")
+    assert story.call.operation.id == "execAsyncCommand"
+
+    story.replied({"execution_id": "ex-1", "status": "queued"})
+    assert (story.wait.kind, story.wait.resource) == ("execution", "ex-1")
+    story.replied("Timeout waiting for status", 408)
+    story.replied({"execution_id": "ex-1", "status": "completed", "stdout": "ok\n", "exit_status": 0})
+    assert story.end.outputs == {"devboxId": "dbx-1", "executionId": "ex-1", "stdout": "ok\n", "exitStatus": 0}
+
+
+@pytest.mark.parametrize("state", ["failure", "shutdown"])
+def test_a_devbox_that_will_never_run_fails_the_run_and_no_command_is_run(state: str) -> None:
+    story = Story(seed("001"), command="make")
+    story.replied({"id": "dbx-1", "status": "provisioning"})
+
+    story.observed(state)
+
+    assert story.end.status == "failed"
+    assert story.end.outputs["executionId"] is None
+
+
+def test_outputs_that_an_event_does_not_tell_are_read_when_it_is_over() -> None:
+    story = Story(seed("001"), command="make")
+    story.replied({"id": "dbx-1", "status": "running"})
+    story.observed("running")
+    story.replied({"execution_id": "ex-1"})
+
+    story.observed("completed")
+
+    assert story.call.operation.id == "waitForCommandCompletion"
+    assert story.replied({"status": "completed", "stdout": "ok"}) == story.end
+
+
+def test_what_was_just_set_in_motion_is_not_read_before_it_moved() -> None:
+    story = Story(seed("capture"), sandbox="web", name="n")
+
+    story.then(Replied(105.0, 200, {}, {"id": "sb-1", "state": "snapshotting"}, asked=103.0))
+
+    assert (story.wait.resource, story.wait.may_be_name, story.wait.after) == ("web", True, 103.0)
+
+
+def test_a_read_that_disagrees_with_the_event_is_repeated_soon_and_then_sparsely() -> None:
+    story = Story(seed("capture"), sandbox="web", name="n")
+    story.replied({"id": "sb-1"})
+
+    soon = []
+    for _ in range(5):
+        story.observed("started")
+        assert story.call.operation.id == "getSandbox"
+        story.replied({"id": "sb-1", "state": "snapshotting"})
+        soon.append(story.wait.probe_in)
+    assert soon == [0.2, 1.0, 3.0, 10.0, None]
+
+    story.observed("started")
+    story.replied({"id": "sb-1", "state": "started", "cpu": 2})
+    assert story.end.outputs == {"state": "started", "cpu": 2}
+
+
+def test_a_spent_retry_on_success_falls_through_to_the_next_step() -> None:
+    story = Story(
+        program(
+            """
+            - stepId: poll
+              operationId: getVolume
+              onSuccess:
+              - {name: go, type: end, criteria: [{condition: $response.body#/state == 'ready'}]}
+              - {name: not, type: retry, retryAfter: 2, retryLimit: 5}
+            - {stepId: cancel, operationId: pay}
+            """
+        )
+    )
+    story.replied({"state": "creating"})
+    assert story.wait.deadline == 111.0
+
+    story.timed_out()
+
+    assert story.call.step == "cancel"
+
+
+def test_a_poll_that_times_out_takes_its_failure_action() -> None:
+    story = Story(
+        program(
+            """
+            - stepId: poll
+              operationId: getVolume
+              timeout: 5000
+              successCriteria: [{condition: $response.body#/state == 'ready'}]
+              onFailure:
+              - {name: again, type: retry, retryAfter: 2}
+              - {name: clean, type: goto, stepId: clean}
+            - {stepId: clean, operationId: pay}
+            """
+        )
+    )
+    story.replied({"state": "creating"})
+    assert story.wait.deadline == 106.0
+
+    story.timed_out()
+
+    assert story.call.step == "clean"
+
+
+def test_a_cycle_of_reads_waits_and_then_begins_again() -> None:
+    story = Story(
+        program(
+            """
+            - {stepId: first, operationId: getVolume}
+            - stepId: poll
+              operationId: getVolume
+              onSuccess:
+              - {name: go, type: end, criteria: [{condition: $response.body#/state == 'ready'}]}
+              - {name: not, type: goto, stepId: first}
+            """
+        )
+    )
+    story.replied({"state": "creating"})
+    story.replied({"state": "creating"})
+    assert story.wait.step == "poll"
+
+    story.observed("ready")
+    assert story.call.step == "first"
+
+
+def test_a_poll_whose_criteria_look_deeper_reads_after_each_event() -> None:
+    story = Story(
+        program(
+            """
+            - stepId: poll
+              operationId: getVolume
+              successCriteria: [{condition: $response.body#/size > 1}]
+              onFailure: [{name: again, type: retry}]
+            """
+        )
+    )
+    story.replied({"state": "creating", "size": 0})
+
+    story.observed("ready")
+    assert story.call.step == "poll"
+    story.replied({"state": "ready", "size": 0})
+    assert story.wait.probe_in is None
+    story.observed(body={"state": "ready", "size": 2})
+    assert story.end.status == "succeeded"
+
+
+def test_after_it_arrived_a_moved_resource_is_read_again_at_once() -> None:
+    story = Story(
+        program(
+            """
+            - stepId: capture
+              operationId: createSandboxSnapshot
+              parameters: [{name: sandboxIdOrName, in: path, value: web}]
+            - stepId: first
+              operationId: getSandbox
+              parameters: [{name: sandboxIdOrName, in: path, value: web}]
+              successCriteria: [{condition: $response.body#/state == 'started'}]
+              onFailure: [{name: again, type: retry}]
+            - stepId: second
+              operationId: getSandbox
+              parameters: [{name: sandboxIdOrName, in: path, value: web}]
+              successCriteria: [{condition: $response.body#/state == 'started'}]
+              onFailure: [{name: again, type: retry}]
+            """
+        )
+    )
+    story.replied({"id": "sb-1"})
+    assert story.wait.step == "first"
+
+    story.observed("started")
+
+    assert story.call.step == "second"

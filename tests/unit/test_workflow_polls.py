@@ -1,0 +1,173 @@
+"""The poll detector: which steps wait, for what, what each state leads to, and which loops are no polls."""
+
+import pytest
+from test_workflow_apis import KnownApis, arazzo, program, seed
+
+from reactor.errors import ConfigError
+from reactor.workflows.load import load_document
+from reactor.workflows.polls import Poll
+from reactor.workflows.program import Program, compile_program
+
+READ = "stepId: poll\n  operationId: getVolume\n  parameters: [{name: volumeId, in: path, value: v}]"
+READY = "{condition: $response.body#/state == 'ready'}"
+
+
+def poll_of(found: Program, step: str = "poll") -> Poll | None:
+    [workflow] = found.document.workflows
+    return found.polls.get((workflow, step))
+
+
+def outcomes(poll: Poll | None) -> dict[str, str]:
+    assert poll
+    return {state: outcome for state, outcome, _ in poll.outcomes}
+
+
+def test_a_published_loop_waits_and_says_what_each_state_leads_to() -> None:
+    poll = poll_of(seed("000"), "pollVolume")
+
+    assert poll
+    assert (poll.kind.name, poll.shape, poll.blind, poll.confirm) == ("volume", "A", False, False)
+    assert outcomes(poll) == {
+        "ready": "leaves",
+        "error": "leaves",
+        "deleted": "fails",
+        **dict.fromkeys(["pending_create", "creating", "pending_delete", "deleting"], "stays"),
+    }
+
+
+def test_a_published_long_poll_waits_for_the_states_it_asks_for() -> None:
+    found = seed("001")
+
+    running, done = poll_of(found, "waitUntilRunning"), poll_of(found, "waitForCompletion")
+
+    assert running
+    assert running.shape == "F"
+    assert outcomes(running) == {
+        "running": "leaves",
+        "failure": "fails",
+        "shutdown": "fails",
+        **dict.fromkeys(["queued", "provisioning", "initializing", "suspended"], "stays"),
+    }
+    assert done
+    assert done.confirm
+    assert outcomes(done) == {"queued": "stays", "running": "stays", "completed": "leaves"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "rest"),
+    [
+        ("A", f"onSuccess: [{{name: go, type: end, criteria: [{READY}]}}, {{name: not, type: goto, stepId: poll}}]"),
+        (
+            "B",
+            f"successCriteria: [{READY}]\n  onFailure: [{{name: again, type: retry, retryAfter: 2, retryLimit: 30}}]",
+        ),
+        ("C", f"onSuccess: [{{name: go, type: end, criteria: [{READY}]}}, {{name: again, type: retry}}]"),
+        ("D", f"successCriteria: [{READY}]\n  onFailure: [{{name: again, type: goto, stepId: poll}}]"),
+    ],
+)
+def test_each_shape_of_a_poll_is_found(shape: str, rest: str) -> None:
+    poll = poll_of(program(f"- {READ}\n  {rest}"))
+
+    assert poll
+    assert poll.shape == shape
+    assert outcomes(poll)["ready"] == "leaves"
+    assert outcomes(poll)["creating"] == "stays"
+    assert outcomes(poll)["deleted"] == "fails"
+
+
+def test_a_cycle_of_nothing_but_reads_is_a_poll() -> None:
+    found = program(
+        f"""
+        - {{stepId: first, operationId: getVolume}}
+        - stepId: poll
+          operationId: getVolume
+          onSuccess:
+          - {{name: go, type: end, criteria: [{READY}]}}
+          - {{name: not, type: goto, stepId: first}}
+        """
+    )
+
+    assert (poll := poll_of(found))
+    assert (poll.shape, poll.back) == ("E", "first")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "- {stepId: poll, operationId: pay, onFailure: [{name: x, type: retry, criteria: [{condition: $statusCode == 503}]}]}",
+        f"- {READ}\n  onFailure: [{{name: visible, type: retry, criteria: [{{condition: $statusCode == 404}}]}}]",
+        f"- {READ}\n  onSuccess: [{{name: forever, type: goto, stepId: poll}}]",
+        f"- {READ}\n  onSuccess: [{{name: go, type: end, criteria: [{READY}]}}]",
+        "- {stepId: poll, operationId: listSandboxes, onSuccess: [{name: x, type: goto, stepId: poll}]}",
+        f"""- {{stepId: first, operationId: createVolume}}
+- {READ}
+  onSuccess: [{{name: not, type: goto, stepId: first, criteria: [{READY}]}}]""",
+    ],
+)
+def test_other_loops_are_no_polls(steps: str) -> None:
+    assert poll_of(program(steps)) is None
+
+
+@pytest.mark.parametrize(
+    ("timeout", "action", "seconds"),
+    [
+        ("timeout: 6000", "{name: again, type: retry, retryAfter: 2, retryLimit: 30}", 6.0),
+        ("description: x", "{name: again, type: retry, retryAfter: 2, retryLimit: 30}", 60.0),
+        ("description: x", "{name: again, type: retry}", 3600.0),
+    ],
+)
+def test_a_wait_always_has_a_deadline(timeout: str, action: str, seconds: float) -> None:
+    poll = poll_of(program(f"- {READ}\n  {timeout}\n  successCriteria: [{READY}]\n  onFailure: [{action}]"))
+
+    assert poll
+    assert poll.patience == seconds
+
+
+@pytest.mark.parametrize(
+    ("criterion", "blind"),
+    [
+        ("{context: $response.body, condition: $.state == 'ready', type: jsonpath}", False),
+        ("{context: $response.body, condition: \"$[?@.state == 'ready']\", type: jsonpath}", False),
+        ("{context: $response.body#/state, condition: ^ready$, type: regex}", False),
+        ("{condition: $response.body.state == 'ready'}", False),
+        ("{context: $response.body, condition: $.state == 'ready' && $.size > 1, type: jsonpath}", True),
+        ("{context: $response.body, condition: '$..state', type: jsonpath}", True),
+        ("{condition: $response.body#/size > 1}", True),
+        ("{condition: $response.header.x == '1' || $response.body#/state == 'ready'}", True),
+    ],
+)
+def test_criteria_that_an_event_can_not_answer_need_a_read(criterion: str, blind: bool) -> None:
+    poll = poll_of(program(f"- {READ}\n  successCriteria: [{criterion}]\n  onFailure: [{{name: again, type: retry}}]"))
+
+    assert poll
+    assert poll.blind is blind
+
+
+def test_outputs_that_an_event_does_not_tell_need_a_read() -> None:
+    assert (poll := poll_of(seed("capture"), "pollSandbox"))
+    assert poll.confirm
+    assert not poll.blind
+
+
+def test_every_step_is_explained() -> None:
+    explained = {step.step: step for step in seed("000").explained}
+
+    assert [step.what for step in explained.values()] == ["call", "wait", "call"]
+    for words in (
+        "it polls the state of one volume: on success it goes to itself",
+        "it leaves to createSandbox when ready",
+        "it fails when deleted",
+        "volume.created or volume.state.updated of the id that $response.body#/id",
+        "probed by getVolume, and gives up after 3600 s",
+    ):
+        assert words in explained["pollVolume"].why
+    assert [step.what for step in seed("orders").explained] == ["workflow", "receive", "call", "call"]
+
+
+def test_an_unknown_operation_is_refused_with_the_nearest_name() -> None:
+    document = load_document(arazzo("- {stepId: one, operationId: getVolum}"), "test.arazzo.yaml")
+
+    with pytest.raises(
+        ConfigError, match=r"test.arazzo.yaml:8:5: step 'one': found 'getVolum'.*did you mean 'getVolume'"
+    ):
+        compile_program(document, KnownApis())
