@@ -1,57 +1,25 @@
 """Turns a vendor's OpenAPI document into the compact one that is kept beside the configuration.
 
 Owns what is kept (the facts needed to call and to check), what is dropped (prose and examples), and how several versions
-of a document become one. How a schema is spelled is `dialect`'s. Reads files, writes none, fetches nothing.
+of a document become one. How a schema is spelled is `dialect`'s; how a file
+is read, `reading`'s. Writes nothing, fetches nothing.
 """
 
 import copy
 import json
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-import orjson
-import yaml
-
 from reactor.apis.dialect import Json, json_schema, json_schema_of_3_0, without_prose
+from reactor.apis.reading import MAX_BYTES, load_document
 from reactor.errors import ReactorError
 
-MAX_BYTES = 8 * 1024 * 1024
+__all__ = ["MAX_BYTES", "compact", "difference", "load_document", "merged", "rendered", "under"]
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 _SCHEMAS = "#/components/schemas/"
-
-
-class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # a base chosen at run time
-    """YAML 1.2 core: an enum of country codes keeps its `NO`, a version `2024-01-01` stays a text."""
-
-    yaml_implicit_resolvers: Mapping[str, list[tuple[str, re.Pattern[str]]]] = {}
-
-
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?$"), list("-+0123456789")
-)
-
-
-def load_document(source: Path) -> Json:
-    """Read an OpenAPI document, JSON or YAML, that an operator chose to trust (aliases are allowed, and expanded).
-
-    Raises ReactorError if the file can't be read, is larger than MAX_BYTES, or holds no mapping.
-    """
-    try:
-        content = source.read_bytes()
-        if len(content) > MAX_BYTES:
-            raise ReactorError(f"{source}: found {len(content)} bytes, expected at most {MAX_BYTES}")
-        document: object = orjson.loads(content) if source.suffix == ".json" else yaml.load(content, _Yaml)  # noqa: S506
-    except (OSError, UnicodeDecodeError, orjson.JSONDecodeError, yaml.YAMLError) as error:
-        raise ReactorError(f"{source}: can't be read: {error}") from error
-    if not isinstance(document, dict):
-        raise ReactorError(f"{source}: found no mapping, expected an OpenAPI document")
-    return document
 
 
 def compact(document: Mapping[str, Any]) -> Json:
@@ -126,7 +94,7 @@ def _require_openapi_3(document: Mapping[str, Any]) -> None:
     if "swagger" in document:
         raise ReactorError(
             f"found Swagger {document['swagger']}, expected OpenAPI 3.0 or 3.1: "
-            "convert it with an OpenAPI converter, or import the vendor's OpenAPI 3 document"
+            "convert it (`npx swagger2openapi old.json -o new.json`), or import the vendor's OpenAPI 3 document"
         )
     version = str(document.get("openapi", "no version"))
     if not version.startswith(("3.0", "3.1")):
@@ -149,7 +117,7 @@ class _Importer:
             operations = {method: resolved[method] for method in METHODS if method in resolved}
             items[path] = {m: self._operation(o, resolved.get("parameters", ())) for m, o in operations.items()}
             for method, operation in items[path].items() if named else ():
-                name = operation.setdefault("operationId", _name(method, path))
+                name = operation["operationId"] = _callable(operation.get("operationId") or _name(method, path))
                 if name in names:
                     place = f"{method.upper()} {path}"
                     raise ReactorError(f"found the operationId {name} at {names[name]} and {place}, expected it once")
@@ -324,6 +292,11 @@ def _without_empty(value: Json, keep: Iterable[str] = ()) -> Json:
 def _name(method: str, path: str) -> str:
     """GET /volumes/{id}/files is getVolumesIdFiles."""
     return method + "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", path))
+
+
+def _callable(name: str) -> str:
+    """A name that a rule's `call:` can say: repos/get is repos-get."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,39 +1,41 @@
-"""`reactor apis`: APIs as data."""
+"""`reactor apis`: APIs as data. Here is only the table of its commands; each has a module of its own."""
 
-from pathlib import Path
+from importlib import import_module
 
 import click
-import orjson
 
-from reactor.apis.importer import compact, difference, load_document, rendered
+COMMANDS = {"ls": "apis_show", "show": "apis_show", "call": "apis_call", "import": "apis_import"}
+"""Each command and the module it is in, loaded when it is called: only `import` needs the validator of documents."""
 
-EXAMPLE = "Example: reactor apis import billing-openapi.yaml --name billing"
+EPILOG = """\b
+Examples:
+  reactor apis import https://billing.example.com/openapi.json --name billing
+  reactor apis ls                                    every API, its server and its key
+  reactor apis ls daytona '*volume*'                 operations by name
+  reactor apis show daytona.createSandbox            what it takes, and the rule that calls it
+  reactor apis call daytona.getVolume volumeId=vol-1 --dry-run
+"""
 
 
-@click.group(short_help="Import OpenAPI documents.", epilog=EXAMPLE)
+class Apis(click.Group):
+    """Loads a command's module when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the order in which they are needed."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command. Raises click.NoSuchCommand, which names the nearest ones."""
+        if cmd_name not in COMMANDS:
+            raise click.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
+        module = import_module(f"reactor.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_")
+        return command
+
+
+@click.group(cls=Apis, short_help="See, try and import the APIs that rules may call.", epilog=EPILOG)
 def apis() -> None:
-    """Import the OpenAPI documents of the APIs that rules may call."""
+    """See, try and import the APIs that rules may call.
 
-
-@apis.command(name="import", epilog=EXAMPLE)
-@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", required=True, help="Name of the API; the document becomes NAME.openapi.json.")
-@click.option(
-    "--into", type=click.Path(file_okay=False, path_type=Path), default=Path("config/apis"), show_default=True
-)
-@click.option("--dry-run", is_flag=True, help="Show the difference and write nothing.")
-def import_(source: Path, name: str, into: Path, dry_run: bool) -> None:
-    """Keep what is needed of an OpenAPI 3 document to call its operations and check the calls.
-
-    Importing again shows what changed: operations, parameters, enums.
+    An API is an OpenAPI document and one YAML file in config/apis/; docs/apis.md tells the rest.
     """
-    document = compact(load_document(source))
-    target = into / f"{name}.openapi.json"
-    old = orjson.loads(target.read_bytes()) if target.exists() else None
-    if old is not None:
-        for line in difference(old, document) or ["no difference"]:
-            click.echo(line)
-    if not dry_run:
-        into.mkdir(parents=True, exist_ok=True)
-        target.write_text(rendered(document), "utf-8")
-        click.echo(f"{target}: {document['info']['title']} {document['info']['version']}")

@@ -143,10 +143,10 @@ async def working(opened: Opened, settings: Settings | None = None, *, connectio
         await client.close()
 
 
-async def ended(opened: Opened, id: str = "row1") -> Row:
+async def ended(opened: Opened, id: str = "row1", within: float = DEADLINE) -> Row:
     async def final() -> Row | None:
         row = await opened.store.ledger.get(id)
         return row if row and row.ended else None
 
-    row: Row = await eventually(final)
+    row: Row = await eventually(final, within)
     return row

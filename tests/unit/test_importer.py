@@ -165,7 +165,7 @@ def test_a_yaml_document_is_read_as_yaml_1_2(tmp_path: Path) -> None:
     assert read == {
         "openapi": "3.1.0",
         "version": "2024-01-01",
-        "responses": {200: {}, 404: {}},
+        "responses": {"200": {}, "404": {}},
         "enum": ["NO", "on", 1.5, None, True],
     }
 
