@@ -23,6 +23,7 @@ from reactor.rules.match import CompiledAction, Decision
 from reactor.store.ledger import NewRow, Plan
 from reactor.store.log import Entry
 from reactor.store.resources import Observation, Verdict
+from reactor.store.runs import Sighted
 from reactor.store.store import Store
 
 BLOCK = 1.0
@@ -106,6 +107,7 @@ class Dispatcher:
         arrivals = [self._arrive(entry) for entry in entries]
         verdicts = await self.observe(arrivals)
         failpoint("dispatch.after_observe")
+        await self.wake(arrivals, verdicts)
         plans = [
             self.plan(arrival, self.match(arrival, verdict))
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
@@ -142,6 +144,16 @@ class Dispatcher:
                 for arrival in arrivals
             ]
         )
+
+    async def wake(self, arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> None:
+        """Wake the runs that wait for what these events changed. Asked twice, it wakes nobody twice."""
+        sighted = [
+            Sighted(arrival.event.source, verdict.kind, verdict.id, _name(arrival.event))
+            for arrival, verdict in zip(arrivals, verdicts, strict=True)
+            if verdict.verdict == "fresh" and verdict.kind and verdict.id
+        ]
+        woken = await self._store.runs.wake(sighted) if sighted else []
+        await self._queue.enqueue([Ticket(row) for row in woken])
 
     def match(self, arrival: Arrival, verdict: Verdict) -> list[Decision]:
         """Put the rules to an event; only a fresh one can make any of them fire."""
@@ -181,6 +193,11 @@ class Dispatcher:
             log.info(
                 "job planned", event_id=plan.event, rule=row.rule, job=row.id, call=f"{row.api}.{row.what['operation']}"
             )
+
+
+def _name(event: Event) -> str | None:
+    name = event.data.get("name")
+    return name if isinstance(name, str) else None
 
 
 def row_id(event: Event, rule: str, number: int) -> str:

@@ -14,7 +14,10 @@ ReactorError
     └── UnknownOutcome    the call may have acted, nobody can tell, and repeating it is not safe
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 
 class ReactorError(Exception):
@@ -75,7 +78,13 @@ class DeliveryRejected(ReactorError):
 
 
 class CallError(ReactorError):
-    """An API call did not succeed. `status` is the HTTP status of the reply, 0 when there was none."""
+    """An API call did not succeed.
+
+    `status` is the HTTP status of the reply, 0 when there was none; `headers` and `data` are what else it had.
+    """
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    data: Any = None
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         self.status = status

@@ -78,7 +78,7 @@ def _event_done(figures: Figures) -> HistogramMetricFamily:
     for bound in HISTOGRAM:
         total += figures.count(f"event_done_{bound}")
         buckets.append((str(bound / 1000), float(total)))
-    buckets.append(("+Inf", float(figures.count("attempts_done"))))
+    buckets.append(("+Inf", float(figures.count("event_done_count"))))
     return HistogramMetricFamily(
         "reactor_event_done_seconds",
         "From an event's acceptance to the end of a job it caused.",

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     sweep_after: float = Field(
         5.0, gt=0, description="A job whose RQ entry is not taken for so long is enqueued again."
     )
+    probe: float = Field(30.0, gt=0, description="A run that waits and hears nothing looks by itself so often.")
     drain: float = Field(25.0, ge=0, description="Time a worker has to finish its jobs after SIGTERM.")
 
     log_format: Literal["auto", "json", "human"] = Field(

@@ -18,6 +18,7 @@ from reactor.failpoints import failpoint
 from reactor.handlers.context import Context, LeaseLost
 from reactor.handlers.table import HANDLERS
 from reactor.queue import JobQueue, Popped
+from reactor.runs import Runner
 from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.store import Store
@@ -235,11 +236,15 @@ def perform(row: str, number: int) -> None:
 async def _perform_alone(row: str, number: int) -> None:
     settings = load_settings()
     store, client = Store(settings), ApiClient(connections=1, private=settings.private)
+    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
     try:
-        context = Context(settings, load_config(settings.config), store.ledger, client)
+        config = load_config(settings.config)
+        runner = Runner(config, store, queue, probe=settings.probe)
+        context = Context(settings, config, store.ledger, client, runner)
         [claim] = await store.ledger.claim([row], f"stock-{number}")
         if isinstance(claim, Row):
             await store.ledger.finish(claim, await attempt(claim, context))
     finally:
         await client.close()
+        queue.close()
         await store.close()

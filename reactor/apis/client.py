@@ -75,7 +75,9 @@ class ApiClient:
         described = api.openapi.operation(operation)
         reply = await self._send(api, described, parameters, body)
         if not reply.ok and not (absent_ok and reply.status == 404):
-            raise failure(reply, described, api.provider, now=datetime.now(UTC))
+            error = failure(reply, described, api.provider, now=datetime.now(UTC))
+            error.headers, error.data = reply.headers, reply.data
+            raise error
         return reply
 
     async def _send(self, api: Api, operation: Operation, parameters: Mapping[str, Any], body: Any) -> Reply:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reactor.events import Event, Sighting
+from reactor.yaml12 import expected_one_of
 
 
 class Model(BaseModel):
@@ -114,6 +115,7 @@ class Resource(Model):
         {}, max_length=1, description="Operation, and its parameters; `$.name` is the name that a create asks for."
     )
     listing: Listing | None = Field(None, alias="list", description="How to list them all.")
+    by: str = Field("", description="The parameter that names one, for operations with several in their path.")
     id: Path = "$.id"
     name: Path = "$.name"
     state: Path = "$.state"
@@ -124,6 +126,7 @@ class Resource(Model):
     failed: list[str] = Field([], description="Settled, and not as hoped.")
     terminal: list[str] = Field([], description="Nothing follows.")
     staleness: float = Field(0.0, ge=0, description="Seconds that a read may lag behind.")
+    deadline: float | None = Field(None, gt=0, description="Seconds to wait for a state, where nobody says.")
     derived: dict[str, list[str]] = Field(
         {}, description="A state that a read may show early, and the states it may stand for: then it is no news."
     )
@@ -178,6 +181,13 @@ class Provider(Model):
     quota: list[Answer] = Field([], description="Refusals until something is freed or paid for.")
     long_poll: dict[str, LongPoll] = {}
     arazzo: Arazzo = Arazzo()
+
+    @model_validator(mode="after")
+    def _known_resources(self) -> "Provider":
+        for operation, poll in self.long_poll.items():
+            if poll.resource and poll.resource not in self.resources:
+                raise ValueError(f"long_poll.{operation}.resource: {expected_one_of(poll.resource, self.resources)}")
+        return self
 
     def kind_of(self, event_type: str) -> str | None:
         """The kind of resource that an event type is about."""

@@ -15,6 +15,8 @@ COMMANDS = {
     "serve": "run",
     "dispatch": "run",
     "work": "run",
+    "runs": "runs",
+    "workflows": "workflows",
     "apis": "apis",
     "emulator": "emulator",
     "completion": "completion",

@@ -20,6 +20,7 @@ from reactor.due import DuePoller
 from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.queue import JobQueue
+from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.worker import Worker
@@ -125,7 +126,8 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
     async with opened(settings) as (store, queue):
         try:
             with stop_on_signals() as stopping:
-                worker = Worker(store, queue, Context(settings, config, store.ledger, client))
+                runner = Runner(config, store, queue, probe=settings.probe)
+                worker = Worker(store, queue, Context(settings, config, store.ledger, client, runner))
                 on_ready(f"reactor works (revision {config.revision})")
                 await worker.run(stopping)
         finally:

@@ -4,6 +4,7 @@ Owns turning what the API answered into the end of an attempt. How to find or cr
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 
 from reactor.apis.client import Api
 from reactor.apis.create import Creation
+from reactor.apis.policy import Reply
 from reactor.apis.provider import look, put
 from reactor.errors import GateClosed, PermanentError, TemporaryError, UnknownOutcome
 from reactor.failpoints import failpoint
@@ -28,6 +30,14 @@ MOST_DOUBLINGS = 64
 log = structlog.get_logger("reactor.call")
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a call came to: `how` (called, created, adopted, used) and the API's answer."""
+
+    how: str
+    reply: Reply
+
+
 async def call(row: Row, context: Context) -> Ending:
     """Perform the call a row asks for."""
     api = context.config.apis.get(row.api)
@@ -35,37 +45,59 @@ async def call(row: Row, context: Context) -> Ending:
         return Ending(
             "dead", error=f"API {row.api!r} is not configured any more; `config/apis/` had it when this was planned"
         )
+    operation, parameters, body = (row.what[part] for part in ("operation", "parameters", "body"))
     try:
-        return Ending("done", result=await _perform(row, api, context))
-    except GateClosed as error:
-        await context.ledger.close_gate(row.api, str(error), error.delay, operation=error.operation)
-        log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
-        return Ending("due", error=str(error), delay=error.delay, spent=False)
+        effect = await operate(row, context, api, operation, parameters, body, if_exists=row.what["if_exists"])
     except TemporaryError as error:
         return again(row, error, context.settings)
+    except GateClosed as error:
+        return await behind_gate(row, error, context.ledger)
     except UnknownOutcome as error:
         return Ending("unknown", error=str(error))
     except PermanentError as error:
         return Ending("dead", error=str(error))
+    return Ending("done", result=_result(api, operation, effect))
 
 
-async def _perform(row: Row, api: Api, context: Context) -> Any:
-    operation, parameters, body = (row.what[part] for part in ("operation", "parameters", "body"))
-    if operation not in api.provider.creates:
+async def operate(
+    row: Row,
+    context: Context,
+    api: Api,
+    operation: str,
+    parameters: Mapping[str, Any],
+    body: Any,
+    *,
+    if_exists: str = "fail",
+) -> Effect:
+    """Perform one operation for a row, with one effect however often the row is performed. Raises CallError."""
+    create = api.provider.creates.get(operation)
+    if create is None:
         reply = await context.client.call(api, operation, parameters, body)
         failpoint("worker.after_call")
-        return {"how": "called", "status": reply.status}
-    create = api.provider.creates[operation]
+        return Effect("called", reply)
     body = body if isinstance(body, dict) else {}
     if not look(create.name, body):
         body = put(create.name, body, f"{context.settings.instance}-{row.id}")
-    creation = Creation(context.client, api, operation, parameters, body, row.what["if_exists"])
+    creation = Creation(context.client, api, operation, parameters, body, if_exists)
     created = await creation.run(RowClaim(row, context.ledger, context.settings.instance))
+    return Effect(created.how, Reply(200, {}, created.resource))
+
+
+def _result(api: Api, operation: str, effect: Effect) -> dict[str, Any]:
+    """What the ledger keeps of an effect: how it came to be, and of a resource its id and name."""
+    create = api.provider.creates.get(operation)
+    if create is None:
+        return {"how": effect.how, "status": effect.reply.status}
     kind = api.provider.resources[create.resource]
-    return {
-        "how": created.how,
-        create.resource: {"id": look(kind.id, created.resource), "name": look(kind.name, created.resource)},
-    }
+    made = effect.reply.data
+    return {"how": effect.how, create.resource: {"id": look(kind.id, made), "name": look(kind.name, made)}}
+
+
+async def behind_gate(row: Row, error: GateClosed, ledger: Ledger) -> Ending:
+    """Close the gate for all workers, and wait behind it; the attempt does not count."""
+    await ledger.close_gate(row.api, str(error), error.delay, operation=error.operation)
+    log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
+    return Ending("due", error=str(error), delay=error.delay, spent=False)
 
 
 def again(row: Row, error: TemporaryError, settings: Settings) -> Ending:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from reactor.apis.client import ApiClient
 from reactor.config import Config
 from reactor.errors import ReactorError
+from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.ledger import Ending, Ledger, Row
 
@@ -22,6 +23,7 @@ class Context:
     config: Config
     ledger: Ledger
     client: ApiClient
+    runs: Runner
 
 
 Handler = Callable[[Row, Context], Awaitable[Ending]]

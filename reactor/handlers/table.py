@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from reactor.handlers.call import call
 from reactor.handlers.context import Handler
+from reactor.handlers.step import step
 
 HANDLERS: Mapping[str, Handler] = {
     "call": call,
+    "step": step,
 }
 """Which handler performs which kind of action."""

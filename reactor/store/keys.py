@@ -35,6 +35,20 @@ TABLE = (
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
     Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
     Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and a minute"),
+    Key(
+        "{i}:run:{run}",
+        "hash",
+        "one run of a workflow: the engine's state, its generation",
+        "twice the window once over",
+    ),
+    Key("{i}:runs", "zset", "runs, by when they began (ms)", "entries go with their runs"),
+    Key("{i}:waits:{source}:{kind}:{id}", "set", "rows that wait for a resource", "twice the dedup window"),
+    Key(
+        "{i}:document:{hash}",
+        "string",
+        "a workflow document that runs began with",
+        "twice the window after its last run",
+    ),
     Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
 )
 """The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
@@ -94,6 +108,23 @@ class Keys:
     def row(self, row: str) -> str:
         """One job of the ledger."""
         return f"{self.instance}:row:{row}"
+
+    def run(self, run: str) -> str:
+        """One run of a workflow."""
+        return f"{self.instance}:run:{run}"
+
+    @property
+    def runs(self) -> str:
+        """All runs, by when they began."""
+        return f"{self.instance}:runs"
+
+    def waits(self, source: str, kind: str, resource_id: str) -> str:
+        """Rows that wait for a resource to change."""
+        return f"{self.instance}:waits:{source}:{kind}:{resource_id}"
+
+    def document(self, digest: str) -> str:
+        """A workflow document."""
+        return f"{self.instance}:document:{digest}"
 
     def finished(self, state: str) -> str:
         """Rows that ended in a state that a person looks at."""

@@ -21,7 +21,7 @@ LOCK_MARGIN = 60.0
 HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 3600000)
 """Upper bounds, in milliseconds, of the buckets that count how long events took to be done."""
 
-State = Literal["due", "running", "done", "dead", "cancelled", "unknown"]
+State = Literal["due", "waiting", "running", "done", "dead", "cancelled", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job as the ledger has it."""
+    """A job as the ledger has it. `saw` is the sighting that woke it: state, at (ms), seq."""
 
     id: str
     state: State
@@ -67,6 +67,7 @@ class Row:
     created: int
     ended: int | None
     absent_at: str | None
+    saw: Mapping[str, Any] | None
     error: str | None
     result: Any
 
@@ -228,6 +229,7 @@ def _row(row: str, fields: Mapping[bytes, bytes]) -> Row:
         created=int(text["created"]),
         ended=int(text["ended"]) if "ended" in text else None,
         absent_at=text.get("absent_at"),
+        saw=orjson.loads(text["saw"]) if "saw" in text else None,
         error=text.get("error") or None,
         result=orjson.loads(text["result"]) if "result" in text else None,
     )

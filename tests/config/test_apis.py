@@ -84,6 +84,19 @@ def test_what_a_resource_has_is_in_what_a_read_answers(name: str, resource: Reso
 
 
 @pytest.mark.parametrize(("name", "resource"), resources())
+def test_one_parameter_says_which_resource_is_read_or_moved(name: str, resource: Resource) -> None:
+    file = provider(name)
+    operations = document(file.openapi).operations
+    polls = [
+        each for each, poll in file.long_poll.items() if poll.resource and file.resources[poll.resource] is resource
+    ]
+
+    for operation in (resource.read, *resource.moves, *polls):
+        in_path = [parameter.name for parameter in operations[operation].parameters if parameter.where == "path"]
+        assert resource.by in in_path if len(in_path) > 1 else len(in_path) == 1
+
+
+@pytest.mark.parametrize(("name", "resource"), resources())
 def test_every_state_is_one_that_a_read_or_an_event_can_show(name: str, resource: Resource) -> None:
     file = provider(name)
     openapi = document(file.openapi)
@@ -192,4 +205,16 @@ def test_a_next_page_has_one_source(next_page: str) -> None:
     text = f"openapi: x\nserver: https://x\nresources: {{r: {{read: r, list: {{operation: l, next: {next_page}}}}}}}\n"
 
     with pytest.raises(ConfigError, match="expected exactly one of `reply`, `item` and `pages`"):
+        validate(load(text.encode(), "x.yaml"), Provider)
+
+
+def test_a_long_poll_shows_a_declared_resource() -> None:
+    text = """
+openapi: x
+server: https://x
+resources: {thing: {read: r}}
+long_poll: {wait: {resource: thin, states: $.a, seconds: $.b, hold: 1, still_waiting: [408]}}
+"""
+
+    with pytest.raises(ConfigError, match=r"long_poll.wait.resource: found 'thin', .*did you mean 'thing'"):
         validate(load(text.encode(), "x.yaml"), Provider)

@@ -13,10 +13,11 @@ from structlog.typing import EventDict
 from svix.webhooks import Webhook
 
 from reactor.apis.client import ApiClient
-from reactor.config import load_config
+from reactor.config import Config, load_config
 from reactor.due import DuePoller
 from reactor.events import Event
 from reactor.handlers.context import Context
+from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.ledger import NewRow, Plan, Row
 from reactor.store.log import Appended, Entry
@@ -124,12 +125,21 @@ async def said(logs: list[EventDict], event: str, **fields: object) -> bool:
     return any(line["event"] == event and fields.items() <= line.items() for line in logs)
 
 
+def context_of(
+    opened: Opened, client: ApiClient, settings: Settings | None = None, config: Config | None = None
+) -> Context:
+    """What handlers need, on the shipped configuration unless another is given."""
+    settings, config = settings or opened.settings, config or load_config(CONFIG)
+    runner = Runner(config, opened.store, opened.queue, probe=settings.probe)
+    return Context(settings, config, opened.store.ledger, client, runner)
+
+
 @asynccontextmanager
 async def working(opened: Opened, settings: Settings | None = None, *, connections: int = 10) -> AsyncIterator[Worker]:
     """A worker and a due poller, until the context ends; then the worker drains."""
     settings = settings or opened.settings
     client = ApiClient(connections=connections, private=LOOPBACK)
-    worker = Worker(opened.store, opened.queue, Context(settings, load_config(CONFIG), opened.store.ledger, client))
+    worker = Worker(opened.store, opened.queue, context_of(opened, client, settings))
     stopping = asyncio.Event()
     tasks = [
         asyncio.create_task(worker.run(stopping)),

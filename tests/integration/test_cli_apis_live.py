@@ -16,7 +16,7 @@ import orjson
 import pytest
 import uvicorn
 from conftest import CONFIG, LOOPBACK, Opened
-from stage import append, ended, volume
+from stage import append, context_of, ended, volume
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -30,7 +30,6 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings, running
 from reactor.errors import ReactorError
-from reactor.handlers.context import Context
 from reactor.worker import Worker
 
 KEY = "bk_s3cret"
@@ -174,7 +173,7 @@ rules:
     )
     [planned] = await opened.store.ledger.rows_of(appended.entry)
     client, stopping = ApiClient(private=LOOPBACK), asyncio.Event()
-    worker = Worker(opened.store, opened.queue, Context(opened.settings, config, opened.store.ledger, client))
+    worker = Worker(opened.store, opened.queue, context_of(opened, client, config=config))
     working = asyncio.create_task(worker.run(stopping))
     row = await ended(opened, planned.id)
     stopping.set()

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CONFIG, LOOPBACK, Opened
+from conftest import LOOPBACK, Opened
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
-from stage import append, claimed, eventually, planned, volume
+from stage import append, claimed, context_of, eventually, planned, volume
 
 from reactor.apis.client import ApiClient
-from reactor.config import load_config
-from reactor.handlers.context import Context
 from reactor.metrics import render_metrics
 from reactor.queue import PERFORM, Popped, Ticket, read_ticket
 from reactor.worker import Worker as OurWorker
@@ -213,9 +211,7 @@ async def test_hostile_jobs_never_run_are_shown_as_failed_and_stop_nobody(
     redis.rpush("rq:queue:reactor", "a-text")
     put_job(redis, "for-no-row", data=call_of(PERFORM, "nobody", 0))
     client = ApiClient(connections=1, private=LOOPBACK)
-    worker = OurWorker(
-        opened.store, opened.queue, Context(opened.settings, load_config(CONFIG), opened.store.ledger, client)
-    )
+    worker = OurWorker(opened.store, opened.queue, context_of(opened, client))
     stopping = asyncio.Event()
 
     working = asyncio.create_task(worker.run(stopping))

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import CONFIG, LOOPBACK, Opened
+from conftest import LOOPBACK, Opened
 from redis import Redis
-from stage import claimed, ended, eventually, new_row, planned, said, working
+from stage import claimed, context_of, ended, eventually, new_row, planned, said, working
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reactor.apis.client import ApiClient
-from reactor.config import load_config
 from reactor.errors import StoreUnavailable
 from reactor.handlers.context import Context, LeaseLost
 from reactor.handlers.table import HANDLERS
@@ -275,7 +274,7 @@ async def test_an_end_is_recorded_though_redis_could_not_write_for_a_moment(
 async def test_store_trouble_within_a_handler_is_not_the_fault_of_its_job(opened: Opened, acts: Acts) -> None:
     await planned(opened, new_row(action="be_cut_off"))
     client = ApiClient(connections=1, private=LOOPBACK)
-    context = Context(opened.settings, load_config(CONFIG), opened.store.ledger, client)
+    context = context_of(opened, client)
 
     with pytest.raises(StoreUnavailable):
         await attempt(await claimed(opened), context)

@@ -25,6 +25,7 @@ def row(attempts: int) -> Row:
         created=1,
         ended=None,
         absent_at=None,
+        saw=None,
         error=None,
         result=None,
     )

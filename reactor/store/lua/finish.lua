@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Guarantees: only the holder of the fence ends an attempt; a final state is final; a lost reply may be asked for again.
 -- KEYS row, due, count, finished   ARGV row id, fence, state (due|done|dead|unknown), delay (ms, for due), attempts spent (0|1),
---      lock time (ms), lifetime (ms), event time (ms), histogram bounds (ms, comma separated), then fields and values
+--      lock time (ms), lifetime (ms), event time (ms, 0: none), histogram bounds (ms, comma separated), then fields and values
 -- Returns 1, or 0 when the row went to somebody else.
 local state, fence, lock = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'lock'))
 if fence ~= ARGV[2] then return 0 end
@@ -24,13 +24,14 @@ redis.call('HSET', KEYS[1], 'ended', string.format('%d', now))
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 if holds then redis.call('DEL', lock) end
-if ARGV[3] == 'done' then
+if ARGV[3] ~= 'done' then
+  redis.call('ZADD', KEYS[4], now, ARGV[1])
+elseif tonumber(ARGV[8]) > 0 then
   local took = math.max(0, now - ARGV[8])
+  redis.call('HINCRBY', KEYS[3], 'event_done_count', 1)
   redis.call('HINCRBY', KEYS[3], 'event_done_sum', took)
   for bound in string.gmatch(ARGV[9], '[^,]+') do
     if took <= tonumber(bound) then redis.call('HINCRBY', KEYS[3], 'event_done_' .. bound, 1) break end
   end
-else
-  redis.call('ZADD', KEYS[4], now, ARGV[1])
 end
 return 1

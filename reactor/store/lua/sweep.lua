@@ -10,7 +10,7 @@ local out = {}
 for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local key = ARGV[1] .. row
   local state, queued, enqueued, lease = unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease'))
-  if state ~= 'due' and state ~= 'running' then
+  if state ~= 'due' and state ~= 'running' and state ~= 'waiting' then
     redis.call('ZREM', KEYS[1], row)
   elseif state == 'running' and tonumber(lease) > now then
     redis.call('ZADD', KEYS[1], lease, row)
@@ -19,7 +19,7 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
     if queued == '0' or room > 0 then
       out[#out + 1] = row
       out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
-      redis.call('HSET', key, 'queued', 1)
+      redis.call('HSET', key, 'state', state == 'waiting' and 'due' or state, 'queued', 1)
       room = room - 1
     end
   end

@@ -1,0 +1,206 @@
+"""What the configured APIs are to workflows: which operation a document means, and what it does to which resource.
+
+Brings together what OpenAPI documents and provider files say. Reads no files and calls nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from reactor.apis.client import Api
+from reactor.apis.openapi import OpenApi
+from reactor.apis.openapi import Operation as Described
+from reactor.apis.provider import Provider, Resource
+from reactor.errors import ConfigError
+from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Operation
+from reactor.workflows.document import Document, OperationRef, Source
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The configured APIs, as workflows look operations up in them (`reactor.workflows.apis.Apis`).
+
+    A source means the APIs that know its URL, or else its name. An operation that is said without a source, or with one
+    that means no API, is looked for in the APIs of its document's other sources and then in all. Each time a name that
+    is exactly an operation's comes before another name that an API declares, and that before one in another case.
+    """
+
+    apis: Mapping[str, Api]
+    sources: tuple[Source, ...] = ()
+
+    def for_document(self, document: Document) -> "Catalog":
+        """The same APIs, for the operations of one document: those that its sources mean come first."""
+        return replace(self, sources=tuple(document.sources.values()))
+
+    def operation(self, reference: OperationRef, source: Source | None) -> Operation | None:
+        """The operation meant by a document; `source` is None when it does not say where to look.
+
+        Raises ConfigError when it is in several APIs alike: which one is called must not be a guess.
+        """
+        for apis in self._places(source):
+            for rung in _RUNGS:
+                found = [(api, named) for api in apis if (named := rung(api, reference))]
+                if len(found) > 1:
+                    raise ConfigError(_ambiguous(reference, [api.name for api, _ in found]))
+                if found:
+                    return described(*found[0])
+        return None
+
+    def names(self) -> Iterable[str]:
+        """All operation ids, for messages."""
+        return sorted({name for api in self.apis.values() for name in api.openapi.operations})
+
+    def _places(self, source: Source | None) -> Iterator[list[Api]]:
+        """Where to look, in order."""
+        if source and (meant := self._meant(source)):
+            yield meant
+            return
+        names = {api.name for each in self.sources for api in self._meant(each)}
+        yield [api for api in self.apis.values() if api.name in names]
+        yield list(self.apis.values())
+
+    def _meant(self, source: Source) -> list[Api]:
+        """The APIs that a source means; among several that know its URL, its name decides."""
+        by_url = [api for api in self.apis.values() if _has_url(api, source)]
+        by_name = [api for api in self.apis.values() if _has_name(api, source)]
+        return [api for api in by_url if _has_name(api, source)] or by_url or by_name
+
+
+def _has_url(api: Api, source: Source) -> bool:
+    return any(fnmatchcase(source.url, pattern) for pattern in api.provider.arazzo.urls)
+
+
+def _has_name(api: Api, source: Source) -> bool:
+    return source.name in (api.name, *api.provider.arazzo.names)
+
+
+# --- which operation is meant: rungs, the surest first ----------------------------------------------------------------
+
+
+def _exactly(api: Api, reference: OperationRef) -> Described | None:
+    return api.openapi.operations.get(reference.id)
+
+
+def _at_path(api: Api, reference: OperationRef) -> Described | None:
+    """By path and method; what a path calls its parameters does not matter."""
+    meant = _anonymous(reference.path), reference.method.upper()
+    operations = api.openapi.operations.values()
+    return next((each for each in operations if (_anonymous(each.path), each.method) == meant), None)
+
+
+def _by_another_name(api: Api, reference: OperationRef) -> Described | None:
+    return api.openapi.operations.get(api.provider.arazzo.operations.get(reference.id, ""))
+
+
+def _in_any_case(api: Api, reference: OperationRef) -> Described | None:
+    operations = api.openapi.operations.values()
+    return next((each for each in operations if each.id.lower() == reference.id.lower()), None)
+
+
+_RUNGS: Final[tuple[Callable[[Api, OperationRef], Described | None], ...]] = (
+    _exactly,
+    _at_path,
+    _by_another_name,
+    _in_any_case,
+)
+
+
+def _anonymous(path: str) -> str:
+    return re.sub(r"{[^}]*}", "{}", path)
+
+
+def _ambiguous(reference: OperationRef, apis: Iterable[str]) -> str:
+    return (
+        f"found {reference} in {' and '.join(apis)}, expected $sourceDescriptions.<name>.{reference} with a source "
+        "whose url or name means one of them (`arazzo` in its API file)"
+    )
+
+
+# --- what it does ------------------------------------------------------------------------------------------------------
+
+
+def described(api: Api, operation: Described) -> Operation:
+    """An operation of an API as workflows see it: what it does to which kind of resource."""
+    provider, name = api.provider, operation.id
+    poll, create = provider.long_poll.get(name), provider.creates.get(name)
+    reads = poll.resource if poll else _first(provider, lambda resource: name in (resource.read, *resource.find))
+    moves = _first(provider, lambda resource: name in resource.moves)
+    about = provider.resources.get(reads or moves)
+    by, by_name = _by(operation, about) if about else ("", False)
+    return Operation(
+        api=api.name,
+        id=name,
+        method=operation.method,
+        reads=_kind(api, reads),
+        creates=_kind(api, create.resource if create else ""),
+        moves=_kind(api, moves),
+        by=by,
+        by_name=by_name,
+        holds=poll is not None,
+        awaits=_steps(poll.states) if poll else (),
+        security=_security(api.openapi),
+        deadline=(about and about.deadline) or DEFAULT_DEADLINE,
+    )
+
+
+def _first(provider: Provider, holds: Callable[[Resource], bool]) -> str:
+    return next((kind for kind, resource in provider.resources.items() if holds(resource)), "")
+
+
+def _kind(api: Api, name: str) -> Kind | None:
+    if not name:
+        return None
+    resource = api.provider.resources[name]
+    return Kind(
+        name=name,
+        state=_steps(resource.state),
+        id=_steps(resource.id),
+        states=_states(api.openapi, resource),
+        settled=frozenset(resource.settled),
+        failed=frozenset(resource.failed),
+        terminal=frozenset(resource.terminal),
+        events=tuple(resource.events),
+    )
+
+
+def _by(operation: Described, resource: Resource) -> tuple[str, bool]:
+    """The parameter that says which resource; and whether a name will do, as in the one that `find` fills with it."""
+    filled = {each: [name for name, path in given.items() if path == "$.name"] for each, given in resource.find.items()}
+    known = {parameter.name: parameter.where for parameter in operation.parameters}
+    declared = [name for name in (resource.by, *filled.get(operation.id, ())) if name in known]
+    in_path = [name for name, where in known.items() if where == "path"]
+    by = next(iter(declared or (in_path if len(in_path) == 1 else [])), "")
+    return by, any(by in names for names in filled.values())
+
+
+def _states(api: OpenApi, resource: Resource) -> frozenset[str]:
+    """All states that a read can show; none where the document does not list them."""
+    responses = api.operations[resource.read].responses
+    shown = [schema for status, schema in responses.items() if schema and status.startswith("2")]
+    for name in _steps(resource.state):
+        members = (form.get("properties", {}).get(name) for schema in shown for form in _forms(api, schema))
+        shown = [schema for schema in members if schema]
+    choices = (choice for schema in shown for form in _forms(api, schema) for choice in form.get("enum", ()))
+    return frozenset(choice for choice in choices if isinstance(choice, str))
+
+
+def _forms(api: OpenApi, schema: Schema) -> Iterator[Schema]:
+    """A schema and each of its alternatives."""
+    resolved = api.resolve(schema)
+    yield resolved
+    yield from (api.resolve(form) for word in ("anyOf", "oneOf") for form in resolved.get(word, ()))
+
+
+def _security(api: OpenApi) -> frozenset[tuple[str, str]]:
+    """The parameters that are keys. Authorization and cookies authenticate always, so the other schemes add nothing."""
+    keys = (scheme for scheme in api.security_schemes.values() if scheme.get("type") == "apiKey")
+    return frozenset((key["in"], key["name"].lower() if key["in"] == "header" else key["name"]) for key in keys)
+
+
+def _steps(path: str) -> tuple[str, ...]:
+    """`$.snapshot.id` as the names that lead there."""
+    return tuple(path.split(".")[1:])

@@ -1,0 +1,86 @@
+"""Performs the action `step`: what a run of a workflow asks for now, a call or a look at what it waits for.
+
+Owns turning what the API answered into what happened to the run. Which step is next is the engine's.
+"""
+
+import time
+from typing import Any
+
+import structlog
+
+from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError
+from reactor.failpoints import failpoint
+from reactor.handlers.call import again, behind_gate, operate
+from reactor.handlers.context import Context
+from reactor.runs import Stage
+from reactor.store.ledger import Ending, Row
+from reactor.workflows.asking import command_of, operation_of
+from reactor.workflows.run import Call, CallFailed, End, Happened, Observed, Replied, TimedOut, Wait
+
+log = structlog.get_logger("reactor.runs")
+
+
+async def step(row: Row, context: Context) -> Ending:
+    """Move a run on by one generation."""
+    run_id, generation = row.what["run"], row.what["generation"]
+    try:
+        stage = await context.runs.stage(run_id, generation)
+        if stage is None:
+            return Ending("done", result={"how": "moved on already"})
+        happened = await _happening(row, stage, context)
+    except GateClosed as error:
+        return await behind_gate(row, error, context.ledger)
+    except TemporaryError as error:
+        return again(row, error, context.settings)
+    except ConfigError as error:  # an API or the document is gone: a person can bring it back
+        return again(row, TemporaryError(str(error)), context.settings)
+    moved = await context.runs.advance(stage, happened, seen=row.saw["seq"] if row.saw else None)
+    failpoint("worker.after_advance")
+    if moved is None:
+        return Ending("done", result={"how": "moved on already"})
+    log.info(
+        "run advanced", run=run_id, generation=moved.generation, status=moved.status, because=moved.because or None
+    )
+    return Ending("done", result={"how": type(happened).__name__.lower(), "status": moved.status})
+
+
+async def _happening(row: Row, stage: Stage, context: Context) -> Happened:
+    """Do what the run asks for, and say what happened. Raises GateClosed, TemporaryError while it is worth trying."""
+    match command_of(stage.program, stage.run):
+        case Call() as call:
+            return await _called(row, stage, call, context)
+        case Wait() as wait:
+            return await _looked(row, stage, wait, context)
+        case End():
+            raise ConfigError("the run is over")
+
+
+async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happened:
+    """An event woke the run, or its deadline passed, or nobody did and it looks by itself."""
+    now = time.time()
+    if row.saw:
+        return Observed(now, state=row.saw["state"])
+    if now >= wait.deadline or wait.probe is None:
+        return TimedOut(now)
+    return await _called(row, stage, wait.probe, context)
+
+
+async def _called(row: Row, stage: Stage, call: Call, context: Context) -> Happened:
+    """Perform a call of the run. The API's refusals are for the workflow's own criteria to judge."""
+    operation = operation_of(stage.program, stage.run)
+    api = context.config.apis.get(operation.api) if operation else None
+    if operation is None or api is None:
+        raise ConfigError(f"step {call.step}: its API is not configured any more")
+    asked = time.time()
+    parameters: dict[str, Any] = {name: value for named in call.parameters.values() for name, value in named.items()}
+    try:
+        effect = await operate(row, context, api, operation.id, parameters, call.body)
+    except GateClosed:
+        raise
+    except CallError as error:
+        if isinstance(error, TemporaryError) and row.attempts < context.settings.attempts and not operation.holds:
+            raise
+        if error.status:
+            return Replied(time.time(), error.status, error.headers, error.data, asked=asked)
+        return CallFailed(time.time(), str(error))
+    return Replied(time.time(), effect.reply.status, effect.reply.headers, effect.reply.data, asked=asked)

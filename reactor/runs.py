@@ -1,0 +1,170 @@
+"""Moves runs of workflows: begins them, and stores what each happening makes of them together with what they need next.
+
+Owns the translation between the engine, which is pure, and the store: a call becomes a row that is due, a wait a row that
+waits for its resource, and looks by itself now and then. Performs no call.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reactor.catalog import Catalog
+from reactor.config import Config
+from reactor.errors import ConfigError
+from reactor.queue import JobQueue, Ticket
+from reactor.store.runs import Awaited, NextRow, StoredRun
+from reactor.store.store import Store
+from reactor.workflows.asking import command_of, operation_of
+from reactor.workflows.engine import advance, new_run
+from reactor.workflows.inputs import accept_inputs
+from reactor.workflows.load import load_document
+from reactor.workflows.program import Program, compile_program
+from reactor.workflows.run import Call, End, Happened, Run, Started, Wait
+
+MOST_PROGRAMS = 100
+"""Compiled documents that a process keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A run as it is now, the program it steps through, and its stored form."""
+
+    stored: StoredRun
+    program: Program
+    run: Run
+
+
+class Runner:
+    """Begins runs and moves them on."""
+
+    def __init__(self, config: Config, store: Store, queue: JobQueue, *, probe: float) -> None:
+        self._config = config
+        self._store = store
+        self._queue = queue
+        self._probe = probe
+        self._catalog = Catalog(config.apis)
+        self._programs: dict[str, Program] = {}
+
+    def program(self, text: bytes, file: str = "workflow") -> Program:
+        """A document put to the configured APIs. Raises ConfigError with every mistake of it."""
+        digest = _digest(text)
+        if digest not in self._programs:
+            if len(self._programs) >= MOST_PROGRAMS:
+                self._programs.clear()
+            self._programs[digest] = compile_program(load_document(text, file), self._catalog)
+        return self._programs[digest]
+
+    async def start(self, run_id: str, text: bytes, workflow_id: str, given: Mapping[str, Any]) -> bool:
+        """Begin a run; False when a run of this id had begun before. Raises ConfigError, StoreUnavailable.
+
+        A secret input may be given as the name of a declared secret only, and is not needed: the API's own key is used.
+        """
+        program = self.program(text)
+        if workflow_id not in program.document.workflows:
+            raise ConfigError(
+                f"found workflow {workflow_id!r}, expected one of {', '.join(program.document.workflows)}"
+            )
+        secrets = program.secrets[workflow_id]
+        self._refuse_literals(given, secrets)
+        workflow = program.document.workflows[workflow_id]
+        inputs = accept_inputs(workflow, given, secrets, program.document.components)
+        digest = _digest(text)
+        await self._store.runs.keep_document(digest, text)
+        begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))
+        fields = {"workflow": workflow_id, "document": digest, "started": str(int(time.time() * 1000))}
+        return await self._store_step(run_id, None, program, begun.run, fields, ("", 0)) is not None
+
+    def _refuse_literals(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
+        for name in secrets & given.keys():
+            if given[name] not in self._config.secrets:
+                raise ConfigError(
+                    f"input {name} is a secret: leave it out (the API's own key is used), or give the name of one that "
+                    f"config/secrets.yaml declares: {', '.join(self._config.secrets)}"
+                )
+
+    async def stage(self, run_id: str, generation: int) -> Stage | None:
+        """A run at a generation; None when it has moved on or is gone. Raises StoreUnavailable, ConfigError."""
+        stored = await self._store.runs.get(run_id)
+        if stored is None or stored.generation != generation or stored.status != "running":
+            return None
+        text = await self._store.runs.document(stored.document)
+        if text is None:
+            raise ConfigError(f"the document of run {run_id} is gone")
+        return Stage(stored, self.program(text), Run.from_json(stored.state))
+
+    async def advance(self, stage: Stage, happened: Happened, *, seen: int | None = None) -> Run | None:
+        """Take what happened into a run; `seen` is the newest change of its resource that it knows of now.
+
+        Returns the run as it is then, None when somebody else had moved it on. Raises StoreUnavailable.
+        """
+        moved = advance(stage.program, stage.run, happened).run
+        known = (stage.stored.resource, stage.stored.seen if seen is None else seen)
+        stored = await self._store_step(stage.stored.id, stage.stored.generation, stage.program, moved, {}, known)
+        return None if stored is None else moved
+
+    async def _store_step(
+        self,
+        run_id: str,
+        expected: int | None,
+        program: Program,
+        run: Run,
+        fields: Mapping[str, str],
+        known: tuple[str, int],
+    ) -> bool | None:
+        """Store a run with the row that moves it next, and give that row to the queue if it is due."""
+        command, operation = command_of(program, run), operation_of(program, run)
+        holds = operation is not None and operation.holds
+        awaited = self._awaited(command, known) if isinstance(command, Wait) and not holds else None
+        resource = f"{awaited.kind}/{awaited.resource}" if awaited else known[0]
+        state = {
+            "state": run.to_json().decode(),
+            "generation": str(run.generation),
+            "status": run.status,
+            "because": run.because,
+            "resource": resource,
+            "seen": str(awaited.seen if awaited else known[1]),
+        }
+        row = None
+        if not isinstance(command, End):
+            api, name = (operation.api, operation.id) if operation else ("", "")
+            delay = self._delay(command, holds=holds)
+            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay)
+        due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited)
+        if due and row:
+            await self._queue.enqueue([Ticket(row.id)])
+        return due
+
+    def _delay(self, command: Call | Wait, *, holds: bool) -> float:
+        """Seconds until a call may go out, or until a wait that nobody wakes looks by itself."""
+        now = time.time()
+        if isinstance(command, Call):
+            return max(0.0, command.not_before - now)
+        if holds:
+            return 0.0
+        sparse = self._probe * random.uniform(0.8, 1.2)  # noqa: S311  # so that a crowd spreads; no secret
+        return max(0.0, min(command.deadline - now, command.probe_in if command.probe_in is not None else sparse))
+
+    def _awaited(self, wait: Wait, known: tuple[str, int]) -> Awaited | None:
+        """The resource of a wait in the state table; None for a wait that only its own looks can end."""
+        if not wait.resource or not wait.events:
+            return None
+        resource, seen = known
+        same = resource == f"{wait.kind}/{wait.resource}"
+        return Awaited(self._source(wait.api), wait.kind, wait.resource, seen if same else 0, wait.after)
+
+    def _source(self, api: str) -> str:
+        """The source whose events are about an API."""
+        entries = self._config.source_entries.items()
+        return next((name for name, entry in entries if entry.api == api), api)
+
+
+def row_id(run_id: str, generation: int) -> str:
+    """The id of the row that moves a run on from a generation: the same whoever stores it, and safe in labels."""
+    return hashlib.sha256(f"run\0{run_id}\0{generation}".encode()).hexdigest()[:20]
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:32]

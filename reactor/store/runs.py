@@ -1,0 +1,183 @@
+"""Runs of workflows: each one a hash that moves from generation to generation, and the row that moves it next.
+
+Owns registering what a run waits for, against the state table, and waking it. Does not know what a run's state means.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis import asyncio as aioredis
+
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.scripts import Arg, Call, Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it is stored. `state` is the engine's; `seen` the newest change it knows of `resource`."""
+
+    id: str
+    workflow: str
+    document: str
+    state: str
+    generation: int
+    status: str
+    because: str
+    resource: str
+    seen: int
+    started: int
+    updated: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextRow:
+    """The row that moves a run on: which generation it is for, whose gates it heeds, and in how many seconds it is due."""
+
+    id: str
+    generation: int
+    api: str
+    operation: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A resource that a run waits for: evidence is newer than `seen` and than `after` (seconds since the epoch)."""
+
+    source: str
+    kind: str
+    resource: str
+    seen: int
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """A resource whose state changed, so that runs which wait for it, by id or by name, are to be woken."""
+
+    source: str
+    kind: str
+    id: str
+    name: str | None
+
+
+class Runs:
+    """Reads and writes runs. `lifetime` is how long one is kept once it is over, in seconds."""
+
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, lifetime: float, sweep_after: float) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._lifetime = int(lifetime * 1000)
+        self._sweep_after = int(sweep_after * 1000)
+
+    async def keep_document(self, digest: str, text: bytes) -> None:
+        """Keep a document for the runs that start with it, as long as they may be asked for."""
+        async with available():
+            await self._redis.set(self._keys.document(digest), text, px=self._lifetime)
+
+    async def document(self, digest: str) -> bytes | None:
+        """The text of a document that runs were started with."""
+        async with available():
+            text: Any = await self._redis.get(self._keys.document(digest))
+        return text if text is None else bytes(text)
+
+    async def advance(
+        self,
+        run: str,
+        expected: int | None,
+        fields: Mapping[str, str],
+        row: NextRow | None,
+        awaited: Awaited | None = None,
+    ) -> bool | None:
+        """Move a run on from a generation (None: begin it), with the row that moves it next.
+
+        Returns True when that row is due now and wants an RQ job, False when it is later or waits, and None when the
+        run had moved on already, and nothing was written. Raises StoreUnavailable.
+        """
+        keys = (
+            self._keys.run(run),
+            self._keys.row(row.id if row else ""),
+            self._keys.due,
+            self._keys.count,
+            self._keys.runs,
+        )
+        args: list[Arg] = [
+            "" if expected is None else expected,
+            orjson.dumps(fields),
+            self._lifetime,
+            row.id if row else "",
+            orjson.dumps(_row_fields(run, row)) if row else "",
+            int(row.delay * 1000) if row else 0,
+            self._sweep_after,
+            run,
+        ]
+        if awaited:
+            args += self._wait(awaited)
+        code = int(await self._scripts.run("advance", keys, args))
+        return None if code == 0 else code == 1 and row is not None
+
+    def _wait(self, awaited: Awaited) -> list[Arg]:
+        return [
+            self._keys.waits(awaited.source, awaited.kind, ""),
+            self._keys.resource(awaited.source, awaited.kind, ""),
+            self._keys.alias(awaited.source, awaited.kind, ""),
+            awaited.resource,
+            awaited.seen,
+            int(awaited.after * 1000),
+        ]
+
+    async def wake(self, sighted: Sequence[Sighted]) -> list[str]:
+        """Make the rows due that wait for these resources; returns them. Raises StoreUnavailable."""
+        woken = await self._scripts.run_many(self._wake_call(each) for each in sighted)
+        return [row.decode() for rows in woken for row in rows]
+
+    def _wake_call(self, sighted: Sighted) -> Call:
+        waits = [self._keys.waits(sighted.source, sighted.kind, name) for name in (sighted.id, sighted.name) if name]
+        resource = self._keys.resource(sighted.source, sighted.kind, sighted.id)
+        return "wake", (self._keys.due,), (self._keys.row(""), resource, self._sweep_after, *waits)
+
+    async def get(self, run: str) -> StoredRun | None:
+        """Read one run."""
+        async with available():
+            fields: Any = await self._redis.hgetall(self._keys.run(run))
+        return _stored(run, fields) if fields else None
+
+    async def newest(self, *, count: int = 100) -> list[StoredRun]:
+        """The runs that began last, the newest first."""
+        async with available():
+            ids: Any = await self._redis.zrevrange(self._keys.runs, 0, count - 1)
+        runs = [await self.get(run.decode()) for run in ids]
+        return [run for run in runs if run]
+
+
+def _row_fields(run: str, row: NextRow) -> dict[str, str]:
+    return {
+        "entry": "0-0",
+        "event": run,
+        "rule": "",
+        "action": "step",
+        "api": row.api,
+        "operation": row.operation,
+        "what": orjson.dumps({"run": run, "generation": row.generation}).decode(),
+    }
+
+
+def _stored(run: str, fields: Mapping[bytes, bytes]) -> StoredRun:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return StoredRun(
+        id=run,
+        workflow=text["workflow"],
+        document=text["document"],
+        state=text["state"],
+        generation=int(text["generation"]),
+        status=text["status"],
+        because=text["because"],
+        resource=text["resource"],
+        seen=int(text["seen"]),
+        started=int(text["started"]),
+        updated=int(text["updated"]),
+    )
