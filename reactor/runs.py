@@ -54,7 +54,8 @@ class Runner:
         if digest not in self._programs:
             if len(self._programs) >= MOST_PROGRAMS:
                 self._programs.clear()
-            self._programs[digest] = compile_program(load_document(text, file), self._catalog)
+            document = load_document(text, file)
+            self._programs[digest] = compile_program(document, self._catalog.for_document(document))
         return self._programs[digest]
 
     async def start(self, run_id: str, text: bytes, workflow_id: str, given: Mapping[str, Any]) -> bool:

@@ -74,7 +74,7 @@ def check(documents: tuple[Path, ...], config: Path | None) -> None:
     for path in documents:
         try:
             document = load_document(read(path), str(path))
-            compile_program(document, catalog)
+            compile_program(document, catalog.for_document(document))
         except ReactorError as error:
             click.echo(str(error), err=True)
             failed = True
@@ -93,7 +93,8 @@ def check(documents: tuple[Path, ...], config: Path | None) -> None:
 @json_option
 def explain(document: Path, config: Path | None, as_json: bool) -> None:
     """Say of each step whether it is a call or a wait, and why."""
-    program = compile_program(load_document(read(document), str(document)), Catalog(loaded(config).apis))
+    described = load_document(read(document), str(document))
+    program = compile_program(described, Catalog(loaded(config).apis).for_document(described))
     if as_json:
         click.echo(orjson.dumps([asdict(step) for step in program.explained]).decode())
         return
