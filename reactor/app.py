@@ -75,12 +75,21 @@ class Web:
         return self.sources[name]
 
     def _refuse(self, name: str, error: DeliveryRejected) -> Response:
-        counted = (
-            name if name in self.sources else "(unknown)"
-        )  # a label for each name a stranger thinks up would not end
+        counted = name if name in self.sources else "(unknown)"  # strangers think up names without end
         DELIVERIES.labels(counted, error.reason).inc()
         log.warning("delivery refused", source=counted, status=error.status, reason=error.reason)
         return _answer(error.status, error.reason, error.detail)
+
+    async def unknown_path(self, request: Request, error: Exception) -> Response:
+        """No such path: to a sender, most often a slash or a letter too many in the endpoint's URL."""
+        detail = "webhooks go to /webhooks/<source>, without a slash at the end"
+        return self._refuse("", DeliveryRejected(404, "unknown_path", detail))
+
+    async def wrong_method(self, request: Request, error: Exception) -> Response:
+        """A path that is there, asked in a way that it does not answer."""
+        answer = self._refuse("", DeliveryRejected(405, "wrong_method", f"{request.method} is not answered here"))
+        answer.headers.update(getattr(error, "headers", None) or {})
+        return answer
 
     async def livez(self, request: Request) -> Response:
         """The process serves; nothing else is asked, so that trouble elsewhere restarts nobody."""
@@ -117,7 +126,8 @@ def create_app(web: Web) -> Starlette:
             Route("/livez", web.livez),
             Route("/readyz", web.readyz),
             Route("/metrics", web.metrics),
-        ]
+        ],
+        exception_handlers={404: web.unknown_path, 405: web.wrong_method},
     )
     app.router.redirect_slashes = False
     return app

@@ -19,7 +19,6 @@ import orjson
 from redis import Redis
 from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue, Worker
 from rq.job import Job
@@ -128,11 +127,8 @@ class JobQueue:
 
     async def wait(self, seconds: int) -> bool:
         """Wait until the queue holds a job; moving its head onto itself blocks without taking anything."""
-        try:
-            async with available():
-                return await self._redis.blmove(self.key, self.key, seconds, "LEFT", "LEFT") is not None
-        except RedisTimeoutError:
-            return False
+        async with available():
+            return await self._redis.blmove(self.key, self.key, seconds, "LEFT", "LEFT") is not None
 
     async def pop(self, worker: str, count: int) -> list[Popped]:
         """Take up to `count` jobs for `worker`. Raises StoreUnavailable."""
@@ -187,6 +183,7 @@ class Presence:
 
     def __init__(self, queue: Queue, in_thread: "Callable[[Callable[[], None]], object]", *, ttl: float) -> None:
         self.name = f"reactor-{uuid4().hex[:12]}"
+        self._queue = queue
         self._in_thread = in_thread
         self._ttl = int(ttl)
         self._worker = Worker(
@@ -211,6 +208,7 @@ class Presence:
                 self._worker.set_state("busy" if busy else "idle", pipeline)
                 pipeline.hset(self._worker.key, mapping={"successful_job_count": done, "failed_job_count": failed})
                 self._worker.heartbeat(self._ttl, pipeline)
+                pipeline.sadd(Queue.redis_queues_keys, self._queue.key)  # so that it shows before its first job
                 pipeline.execute()
 
         await self._run(beat)

@@ -20,6 +20,7 @@ from reactor.apis.openapi import OpenApi, Operation, Request, build_request
 from reactor.apis.pace import Pace
 from reactor.apis.policy import REFUSED_KEY, REFUSED_KEY_PAUSE, Reply, failure, lost
 from reactor.apis.provider import Provider
+from reactor.apis.request import is_json
 from reactor.apis.transport import AiohttpTransport
 from reactor.errors import ConfigError, GateClosed, PermanentError, TemporaryError
 from reactor.secrets import Secret
@@ -113,7 +114,7 @@ class ApiClient:
             raise TemporaryError(f"{operation.id}: {api.name} can't be reached: {error}") from error
         except httpx2.TransportError as error:
             raise lost(f"{operation.id}: the reply was lost: {error}", operation, api.provider) from error
-        return _reply(response, operation)
+        return _reply(response, operation, api.provider)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -148,15 +149,19 @@ def _authorization(api: Api) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _reply(response: httpx2.Response, operation: Operation) -> Reply:
+def _reply(response: httpx2.Response, operation: Operation, provider: Provider) -> Reply:
     headers = dict(response.headers.items())
     if not response.content:
         return Reply(response.status_code, headers, None)
     try:
         return Reply(response.status_code, headers, orjson.loads(response.content))
     except orjson.JSONDecodeError:
+        kind = headers.get("content-type", "no content type")
+        if response.is_success and is_json(kind):  # it acted, and the answer broke on the way
+            raise lost(
+                f"{operation.id} answered {response.status_code} with broken JSON", operation, provider
+            ) from None
         if response.is_success:
-            kind = headers.get("content-type", "no content type")
             raise PermanentError(
                 f"{operation.id} answered {response.status_code} with {kind}, not JSON: is the server's URL right (…/api)?",
                 status=response.status_code,

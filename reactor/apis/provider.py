@@ -30,6 +30,9 @@ def _path_or_text(text: str) -> str:
     return _path(text) if text.startswith("$") else text
 
 
+FAST_CLOCK = 300_000
+"""Milliseconds by which an event's time may be ahead: one from a far future would make everything after it stale."""
+
 Path = Annotated[str, AfterValidator(_path)]
 """Where a value stands in a JSON object: `$.labels.team`."""
 
@@ -206,7 +209,7 @@ class Provider(Model):
             id=_text(look(announced.id, event.data)),
             name=_text(look(announced.name, event.data)),
             state=state,
-            at=event.time if event.time is not None else accepted,
+            at=accepted if event.time is None else min(event.time, accepted + FAST_CLOCK),
             guarded=announced.before is not None,
             terminal=int(state in resource.terminal),
             settled=int(state in resource.settled),

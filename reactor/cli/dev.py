@@ -60,7 +60,7 @@ Three things to try:
      curl -X POST {api}/volumes -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"name": "build-1"}}'
   2. See what the emulator was asked for:
      curl {fleet.emulator_url}/emulator/calls
-  3. Watch the queue as RQ sees it:
+  3. Watch the queue as RQ sees it (rq is in .venv/bin):
      rq info -u '{fleet.server.url}'
 
 Ctrl-C ends everything.

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.apis.client import ApiClient
 from reactor.app import Web, create_app
@@ -52,7 +53,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, JobQueue]]:
 async def _check(store: Store) -> None:
     try:
         for warning in (await store.ready()).warnings:
-            log.warning("server not checked", warning=warning)
+            log.warning("server not fully fit", warning=warning)
         await store.log.join()
     except StoreUnavailable as error:
         raise StoreUnavailable(
@@ -134,6 +135,37 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
             await client.close()
 
 
+def _bounded(seconds: float) -> type[H11Protocol]:
+    """uvicorn's h11 protocol, with a time limit on the head of a request: it has none of its own."""
+
+    class Bounded(H11Protocol):
+        """Closes a connection whose request has not begun in time; an idle one that is kept is uvicorn's to close."""
+
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Wait for the first request."""
+            super().connection_made(transport)
+            self._timer = self.loop.call_later(seconds, self.transport.close)
+
+        def data_received(self, data: bytes) -> None:
+            """Wait for the rest of a head; a request that has begun is the application's."""
+            if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+                self._timer = self.loop.call_later(seconds, self.transport.close)
+            super().data_received(data)
+            if self._timer and self.cycle is not None and not self.cycle.response_complete:
+                self._timer.cancel()
+                self._timer = None
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Wait for nothing any more."""
+            if self._timer:
+                self._timer.cancel()
+            super().connection_lost(exc)
+
+    return Bounded
+
+
 class _Server(uvicorn.Server):
     """uvicorn, stopped by our event instead of by its own signal handlers."""
 
@@ -141,7 +173,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # any ASGI application
-                http="h11",
+                http=_bounded(settings.body_timeout),
                 h11_max_incomplete_event_size=LARGEST_HEADERS,
                 limit_concurrency=settings.connections,
                 timeout_keep_alive=5,

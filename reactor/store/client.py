@@ -94,24 +94,32 @@ async def check_server(redis: "aioredis.Redis", *, declared: bool) -> ServerChec
         problems.append(f"{name} {'.'.join(map(str, version))} is too old: use Redis 7.0 or Valkey 7.2, or newer")
     if declared:
         return ServerCheck(name, version, tuple(problems), ("AOF and noeviction are declared, not checked",))
-    durable = await _durability(redis)
-    return ServerCheck(name, version, (*problems, *durable))
+    durable, warnings = await _durability(redis)
+    return ServerCheck(name, version, (*problems, *durable), tuple(warnings))
 
 
-async def _durability(redis: "aioredis.Redis") -> list[str]:
+async def _durability(redis: "aioredis.Redis") -> tuple[list[str], list[str]]:
+    """What makes the server unfit, and what it is only warned of."""
     async with available():
         try:
-            config = await redis.config_get("appendonly", "maxmemory-policy")
+            config = await redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
         except exceptions.ResponseError:
             return [
                 "CONFIG GET is refused: set REACTOR_REDIS_DURABILITY=declared if the server keeps an AOF and never evicts"
-            ]
-    found = []
+            ], []
+    problems, warnings = [], []
     if config.get("appendonly") != "yes":
-        found.append("appendonly is off: a restart loses accepted events; set `appendonly yes`")
+        problems.append("appendonly is off: a restart loses accepted events; set `appendonly yes`")
+    elif config.get("appendfsync") != "always":
+        warnings.append(
+            f"appendfsync is {config.get('appendfsync')}: when the machine fails, the last accepted events are lost; "
+            "set `appendfsync always`"
+        )
     if config.get("maxmemory-policy") != "noeviction":
-        found.append(f"maxmemory-policy is {config.get('maxmemory-policy')}: eviction forgets jobs; set `noeviction`")
-    return found
+        problems.append(
+            f"maxmemory-policy is {config.get('maxmemory-policy')}: eviction forgets jobs; set `noeviction`"
+        )
+    return problems, warnings
 
 
 async def check_schema(redis: "aioredis.Redis", keys: Keys) -> None:
@@ -138,4 +146,4 @@ async def ready(redis: "aioredis.Redis", keys: Keys, *, declared: bool) -> Serve
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", url)
+    return re.sub(r"//.*@", "//…@", url)

@@ -4,6 +4,7 @@ Owns plans, claims (lease and fence), notes and the end of an attempt. RQ carrie
 Does not know what a job does.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,8 @@ LOCK_MARGIN = 60.0
 
 HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 3600000)
 """Upper bounds, in milliseconds, of the buckets that count how long events took to be done."""
+
+MALFORMED = "malformed"
 
 State = Literal["due", "waiting", "running", "done", "dead", "cancelled", "unknown"]
 
@@ -79,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a row can't be claimed now: missing, finished, leased, early or gated."""
+    """Why a row can't be claimed: missing, finished, leased, early, gated or malformed."""
 
     reason: str
     detail: str
@@ -136,12 +139,24 @@ class Ledger:
         return "plan", (self._keys.event(plan.entry), self._keys.due, self._keys.count), args
 
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
-        """Lease rows for `worker`; each gets a fence higher than all before it."""
+        """Lease rows for `worker`; each gets a fence higher than all before it. A row nobody can read is dead at once."""
         results = await self._scripts.run_many(
             ("claim", (self._keys.row(row), self._keys.due), (row, self._lease, worker, self._keys.gate("")))
             for row in rows
         )
-        return [_claimed(row, result) for row, result in zip(rows, results, strict=True)]
+        claims = [_claimed(row, result) for row, result in zip(rows, results, strict=True)]
+        for row, claim in zip(rows, claims, strict=True):
+            if isinstance(claim, Refused) and claim.reason == MALFORMED:
+                await self._bury(row, claim.detail)
+        return claims
+
+    async def _bury(self, row: str, why: str) -> None:
+        async with available():
+            pipeline = self._redis.pipeline()
+            pipeline.hset(self._keys.row(row), mapping={"state": "dead", "error": f"the row can't be read: {why}"})
+            pipeline.zrem(self._keys.due, row)
+            pipeline.zadd(self._keys.finished("dead"), {row: int(time.time() * 1000)})
+            await pipeline.execute()
 
     async def renew(self, row: Row, **notes: str) -> bool:
         """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
@@ -210,7 +225,10 @@ def _claimed(row: str, reply: Any) -> Row | Refused:
     if reply[0] != b"claimed":
         return Refused(reply[0].decode(), str(reply[1].decode() if isinstance(reply[1], bytes) else reply[1]))
     fields = reply[1:]
-    return _row(row, dict(zip(fields[::2], fields[1::2], strict=True)))
+    try:
+        return _row(row, dict(zip(fields[::2], fields[1::2], strict=True)))
+    except (KeyError, ValueError) as error:  # also what is no JSON: written by another version, or by hand
+        return Refused(MALFORMED, f"{type(error).__name__} {error}")
 
 
 def _row(row: str, fields: Mapping[bytes, bytes]) -> Row:

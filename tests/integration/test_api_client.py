@@ -132,6 +132,13 @@ async def test_a_reply_that_breaks_off_is_lost(cut: bytes) -> None:
             await api.call("startSandbox", sandboxIdOrName="box")
 
 
+async def test_a_success_that_is_broken_json_may_have_acted() -> None:
+    broken = reply(201, b'{"id": "box"', Content_Type="application/json")
+    async with answering(broken, repeatable=[]) as (api, _):
+        with pytest.raises(UnknownOutcome, match="startSandbox answered 201 with broken JSON"):
+            await api.call("startSandbox", sandboxIdOrName="box")
+
+
 async def test_a_call_that_says_it_may_be_repeated_is_tried_again() -> None:
     async with answering(b"", repeatable=["startSandbox"]) as (api, _):
         with pytest.raises(TemporaryError, match="the reply was lost"):

@@ -8,7 +8,7 @@ from redis import Redis
 from stage import claimed, expired, new_row, now_ms, planned, refusal
 
 from reactor.store.keys import Keys
-from reactor.store.ledger import Ending, Ledger, Row
+from reactor.store.ledger import Ending, Ledger, Refused, Row
 
 KEYS = Keys("reactor")
 
@@ -173,3 +173,17 @@ async def test_another_instance_has_other_rows(opened: Opened) -> None:
 
     assert not isinstance(claim, Row)
     assert claim.reason == "missing"
+
+
+@pytest.mark.parametrize("field", ["entry", "what", "fence", "api", "operation", "enqueued", "lease"])
+async def test_a_row_that_lost_a_field_stops_nobody(opened: Opened, redis: Redis, field: str) -> None:
+    await planned(opened, new_row("row1"), new_row("row2"))
+    redis.hdel(opened.store.keys.row("row1"), field)
+
+    broken, sound = await opened.store.ledger.claim(["row1", "row2"], "worker")
+
+    assert isinstance(sound, Row)
+    if isinstance(broken, Refused):
+        assert broken.reason == "malformed"
+        assert redis.hget(opened.store.keys.row("row1"), "state") == b"dead"
+        assert redis.zscore(opened.store.keys.finished("dead"), "row1") is not None

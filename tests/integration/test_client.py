@@ -83,6 +83,14 @@ async def test_a_server_that_forgets_is_refused_with_the_remedy(
     await opened.store.ready()
 
 
+async def test_a_server_that_may_lose_the_last_second_is_warned_of(opened: Opened, redis: Redis) -> None:
+    with configured(redis, appendfsync="everysec"):
+        found = await opened.store.ready()
+
+    assert found.problems == ()
+    assert "set `appendfsync always`" in found.warnings[0]
+
+
 async def test_a_server_that_hides_its_configuration_is_refused_until_somebody_vouches_for_it(
     settings: Settings, redis: Redis
 ) -> None:

@@ -134,6 +134,15 @@ async def test_a_worker_that_vanished_is_soon_not_listed(opened: Opened, redis: 
     assert 0 < redis.ttl(f"rq:worker:{presence.name}") <= 20
 
 
+async def test_rq_info_shows_the_queue_before_its_first_job(opened: Opened) -> None:
+    presence = opened.queue.presence(ttl=60)
+
+    await presence.beat(busy=False, done=0, failed=0)
+
+    shown = await run(RQ, "info", "-u", opened.settings.redis_url, "-S", "json", "-R")
+    assert "1 workers, 1 queues" in shown
+
+
 async def test_rq_info_shows_queue_worker_and_running_job_and_reading_changes_no_key(
     opened: Opened, redis: Redis
 ) -> None:

@@ -138,3 +138,21 @@ async def test_recovery_never_makes_the_queue_longer_than_twice_the_rows(
         await opened.queue.enqueue([Ticket(row.row, row.number) for row in await brief.sweep(opened.queue.key)])
 
     assert await opened.queue.length() <= 2 * rows
+
+
+@pytest.mark.parametrize("field", ["enqueued", "lease", "queued", "state"])
+async def test_a_row_that_lost_a_field_does_not_stop_the_sweep(opened: Opened, redis: Redis, field: str) -> None:
+    await planned(opened, new_row("row1"), new_row("row2"))
+    redis.hdel(KEYS.row("row1"), field)
+    make_due(redis)
+
+    assert "row2" in [swept.row for swept in await sweep(opened)]
+
+
+async def test_a_running_row_that_lost_its_lease_field_is_given_out(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    await claimed(opened)
+    redis.hdel(KEYS.row("row1"), "lease")
+    make_due(redis)
+
+    assert [swept.row for swept in await sweep(opened)] == ["row1"]

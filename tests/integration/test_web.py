@@ -158,7 +158,8 @@ async def test_an_unknown_source_is_refused_under_a_name_that_strangers_can_not_
 @pytest.mark.parametrize("path", ["/webhooks/daytona/", "//webhooks/daytona", "/webhooks/", "/webhooks", "/"])
 async def test_another_path_is_not_found_and_not_redirected(web: Web, path: str) -> None:
     content = body()
-    assert (await deliver(web, content, signed(content), f"{web.url}{path}")).status_code == 404
+    answer = await deliver(web, content, signed(content), f"{web.url}{path}")
+    assert (answer.status_code, reason(answer)) == (404, "unknown_path")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "HEAD"])

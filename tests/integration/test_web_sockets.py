@@ -190,6 +190,20 @@ async def test_a_sender_that_goes_away_leaves_no_trace(web: Web, redis: Redis) -
     assert "Traceback" not in web.log.read_text()
 
 
+async def test_a_request_whose_head_does_not_end_is_hung_up_on(web: Web, opened: Opened) -> None:
+    at = urlsplit(web.url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    silent, quiet = await asyncio.open_connection(at.hostname, at.port)
+
+    writer.write(b"POST /webhooks/daytona HTTP/1.1\r\nHost: x\r\n")
+
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+        assert await silent.read() == b""
+    for each in (writer, quiet):
+        each.close()
+
+
 async def test_half_open_connections_delay_nobody(web: Web, opened: Opened) -> None:
     head, content = delivery("Connection: close")
     at = urlsplit(web.url)

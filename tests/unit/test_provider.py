@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from reactor.apis.provider import Answer, Provider, look, put
+from reactor.apis.provider import FAST_CLOCK, Answer, Provider, look, put
 from reactor.events import Event, Sighting
 
 ACCEPTED = 1_795_000_000_000
@@ -116,6 +116,15 @@ def test_an_event_says_what_its_file_announces() -> None:
     seen = sighting("volume.state.updated", data, time=5)
 
     assert seen == Sighting("volume", "v1", "data", "ready", at=5, guarded=True, terminal=0, settled=1)
+
+
+def test_a_time_from_the_future_counts_as_a_little_ahead() -> None:
+    data = {"id": "t-1", "name": "n", "newState": "on", "oldState": "off"}
+
+    seen = sighting("volume.state.updated", data, time=ACCEPTED + 86_400_000)
+
+    assert seen is not None
+    assert seen.at == ACCEPTED + FAST_CLOCK
 
 
 def test_a_constant_state_and_an_id_elsewhere_are_announced_too() -> None:

@@ -8,11 +8,11 @@ if not state then return {'missing', ''} end
 if state ~= 'due' and state ~= 'running' then return {'finished', state} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if state == 'running' and tonumber(lease) > now then return {'leased', lease} end
+if state == 'running' and (tonumber(lease) or 0) > now then return {'leased', lease} end
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if state == 'due' and queued == '0' and due and tonumber(due) > now then return {'early', due} end
 
-for _, gate in ipairs({api, api .. '.' .. operation}) do
+for _, gate in ipairs({api or '', (api or '') .. '.' .. (operation or '')}) do
   local closed = redis.call('PTTL', ARGV[4] .. gate)
   if closed > 0 then
     redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0)

@@ -12,10 +12,10 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
   local state, queued, enqueued, lease = unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease'))
   if state ~= 'due' and state ~= 'running' and state ~= 'waiting' then
     redis.call('ZREM', KEYS[1], row)
-  elseif state == 'running' and tonumber(lease) > now then
+  elseif state == 'running' and (tonumber(lease) or 0) > now then
     redis.call('ZADD', KEYS[1], lease, row)
   else
-    redis.call('ZADD', KEYS[1], now + math.min(ARGV[3] * 2 ^ math.min(enqueued, 10), ARGV[4]), row)
+    redis.call('ZADD', KEYS[1], now + math.min(ARGV[3] * 2 ^ math.min(tonumber(enqueued) or 0, 10), ARGV[4]), row)
     if queued == '0' or room > 0 then
       out[#out + 1] = row
       out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
