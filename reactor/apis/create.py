@@ -80,6 +80,10 @@ class Creation:
         failpoint("worker.after_look")
         try:
             reply = await self.client.call(self.api, self.operation, self.parameters, self._labelled(claim))
+            if not isinstance(reply.data, Mapping):
+                raise UnknownOutcome(
+                    f"{self.operation} answered {reply.status} without a resource", status=reply.status
+                )
         except CallError as error:
             return await self._after(error, claim, absent_at)
         failpoint("worker.after_call")

@@ -1,10 +1,13 @@
 """What the client makes of replies, and of none: every failure is one of four errors, whatever a server sends."""
 
+import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 from calling import KEY, answering, daytona, emulated, reply
 
+from reactor.apis.client import ApiClient
 from reactor.apis.policy import REFUSED_KEY_PAUSE
 from reactor.apis.transport import LARGEST_REPLY
 from reactor.emulator import EmulatorSettings
@@ -151,6 +154,38 @@ async def test_a_reply_that_does_not_come_in_time_is_lost() -> None:
             await api.call("createVolume", {"name": "data"})
 
         assert len(await slow.all("volumes")) == 1
+
+
+async def test_a_reply_that_trickles_is_lost_when_its_time_is_up() -> None:
+    hung_up = asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        gone = asyncio.create_task(reader.read())
+        while not (await asyncio.wait([gone], timeout=0.02))[0]:
+            writer.write(b" ")
+        await asyncio.gather(gone, return_exceptions=True)
+        writer.close()
+        hung_up.set()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, daytona(url, timeouts={}, timeout=0.3, repeatable=[]) as api:
+        with pytest.raises(UnknownOutcome, match="no reply in time"):
+            await api.call("startSandbox", sandboxIdOrName="box")
+        await asyncio.wait_for(hung_up.wait(), 10)
+
+
+async def test_a_private_address_is_not_called_unless_it_is_allowed() -> None:
+    async with emulated() as api:
+        client = ApiClient()
+        for server in (api.api.server, api.api.server.replace("127.0.0.1", "localhost")):
+            with pytest.raises(GateClosed, match="REACTOR_PRIVATE_NETWORKS"):
+                await client.call(replace(api.api, server=server), "listVolumes", {})
+        await client.close()
+
+        assert await api.calls() == {}
 
 
 async def test_an_address_that_is_too_long_is_refused_before_it_is_sent() -> None:

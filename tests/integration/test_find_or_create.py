@@ -261,6 +261,16 @@ async def test_a_body_that_its_schema_refuses_is_not_sent() -> None:
         assert "createVolume" not in await api.calls()
 
 
+async def test_a_success_that_shows_no_resource_is_looked_into() -> None:
+    made = {"id": "v1", "name": "data", "state": "pending_create", "createdAt": "2999-01-01T00:00:00Z"}
+    absent = reply(404, {"message": "Volume 'data' not found"})
+    async with answering(absent, reply(200, ["surprise"]), reply(200, made)) as (api, asked):
+        created = await api.create("createVolume", Job(), name="data")
+
+    assert (created.how, created.resource["id"]) == ("adopted", "v1")
+    assert asked == ["GET /volumes/by-name/data", "POST /volumes", "GET /volumes/by-name/data"]
+
+
 async def test_a_closed_gate_ends_the_attempt_without_a_second_look() -> None:
     limited = reply(429, {"message": "Too Many Requests"}, Retry_After_sandbox_create="12")
     async with answering(ABSENT, limited) as (api, asked):
