@@ -1,20 +1,29 @@
-"""What only shows when rules and APIs are seen together: the fields that events have, and the calls that rules ask for.
+"""What only shows when rules are seen with APIs and workflows: the fields of events, the calls and runs that rules ask for.
 
 Pure. Owns finding what is wrong; where in which file that stands is the configuration's to say.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 from reactor.apis.client import Api
 from reactor.apis.openapi import BodyProblem, Operation
 from reactor.apis.provider import look, put
+from reactor.errors import ConfigError
 from reactor.rules.cel import Fault, Hole, Sketch
-from reactor.rules.match import CompiledAction
+from reactor.rules.match import CompiledCall, CompiledRun
+from reactor.rules.model import Rule
+from reactor.workflows.document import Workflow
+from reactor.workflows.inputs import accept_inputs
+from reactor.workflows.program import Program
 from reactor.yaml12 import expected_one_of
 
 Path = tuple[str | int, ...]
+
+NEARLY = 0.8
+"""How alike an unknown event type and a known one are (difflib's ratio) to be taken for a slip."""
 
 ALTERNATIVES = frozenset({"anyOf", "oneOf", "not", "if"})
 """Words of a schema that judge a value as a whole: with a hole in it, nothing can be said."""
@@ -34,13 +43,38 @@ class EventFields:
         """The values of the fields that list them."""
         return {name: schema["enum"] for name, schema in self._schemas(globs) if "enum" in schema}
 
+    def mistyped(self, globs: Sequence[str]) -> list[Fault]:
+        """Event types that no document describes and that are nearly one that is: such a rule would be silent for ever."""
+        known = [event_type for document in self._documents for event_type in document.webhooks]
+        return [
+            Fault(
+                ("on", number),
+                f"{expected_one_of(glob, known)}; a type that is not listed yet can be matched as {glob}*",
+            )
+            for number, glob in enumerate(globs)
+            if glob not in known and "*" not in glob and get_close_matches(glob, known, cutoff=NEARLY)
+        ]
+
     def _schemas(self, globs: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for document in self._documents:
             types = [known for known in document.webhooks if any(fnmatchcase(known, glob) for glob in globs)]
             yield from document.event_fields(types).items()
 
 
-def call_faults(action: CompiledAction, apis: Mapping[str, Api]) -> list[Fault]:
+def loop_faults(rule: Rule, action: CompiledCall, apis: Mapping[str, Api]) -> list[Fault]:
+    """A create that follows from every event of what it creates follows from its own, for ever."""
+    provider = apis[action.api].provider if action.api in apis else None
+    create = provider.creates.get(action.operation) if provider else None
+    if provider is None or create is None or rule.match:
+        return []
+    own = [event for event in provider.resources[create.resource].events if any(fnmatchcase(event, g) for g in rule.on)]
+    message = (
+        f"{action.operation} causes {', '.join(own)}, on which this rule calls it again, for ever: narrow it by `match`"
+    )
+    return [Fault(("call",), message)] if own else []
+
+
+def call_faults(action: CompiledCall, apis: Mapping[str, Api]) -> list[Fault]:
     """What is wrong with a call before any event has filled in its expressions; paths lead into the action."""
     if action.api not in apis:
         return [Fault(("call",), expected_one_of(action.api, apis))]
@@ -97,6 +131,59 @@ def _words(problem: BodyProblem, place: Path, holes: Mapping[Path, Hole]) -> str
     if not hole.kind or problem.keyword != "type":
         return ""
     return f"{problem.message} ({hole.text} is a {hole.kind})"
+
+
+def run_faults(action: CompiledRun, programs: Mapping[str, Program], declared: Collection[str]) -> list[Fault]:
+    """What is wrong with a run before any event has filled in its expressions; `declared` are the names of secrets."""
+    if action.document not in programs:
+        return [Fault(("run",), f"{expected_one_of(action.document, programs)} (config/workflows/NAME.arazzo.yaml)")]
+    program = programs[action.document]
+    workflows = program.document.workflows
+    chosen = action.workflow or (next(iter(workflows)) if len(workflows) == 1 else "")
+    if not chosen:
+        return [
+            Fault(("run",), f"found {len(workflows)} workflows, expected `workflow`: one of {', '.join(workflows)}")
+        ]
+    if chosen not in workflows:
+        return [Fault(("workflow",), expected_one_of(chosen, workflows))]
+    sketch, secrets = action.arguments.sketch(), program.secrets[chosen]
+    given = sketch.value["inputs"]
+    faults = [
+        *_input_faults(workflows[chosen], given, secrets),
+        *_literal_faults(given, secrets, declared),
+    ]
+    return faults or _schema_faults(program, workflows[chosen], sketch)
+
+
+def _input_faults(workflow: Workflow, given: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Fault]:
+    """Inputs that the workflow does not have, and those that it needs."""
+    known = workflow.inputs.get("properties")
+    for name in given:
+        if isinstance(known, Mapping) and name not in known and name not in secrets:
+            yield Fault(("inputs", name), expected_one_of(name, known), key=True)
+    missing = [name for name in workflow.inputs.get("required", ()) if name not in given and name not in secrets]
+    if missing:
+        message = f"found no inputs {', '.join(missing)}, expected them: {workflow.id} requires them"
+        yield Fault(("inputs",), message, key=True)
+
+
+def _literal_faults(given: Mapping[str, Any], secrets: Collection[str], declared: Collection[str]) -> Iterator[Fault]:
+    """Secrets that are said in the open. Only the name of a declared one may stand in a file."""
+    for name, value in given.items():
+        if name in secrets and not (isinstance(value, str) and value in declared):
+            message = "found a literal for a secret, expected nothing (the API's own key is used) or a declared name"
+            yield Fault(("inputs", name), message)
+
+
+def _schema_faults(program: Program, workflow: Workflow, sketch: Sketch) -> list[Fault]:
+    """What the schema of the inputs says; nothing while only an event can fill one in."""
+    if sketch.holes:
+        return []
+    try:
+        accept_inputs(workflow, sketch.value["inputs"], program.secrets[workflow.id], program.document.components)
+    except ConfigError as error:
+        return [Fault(("inputs",), problem.message) for problem in error.problems]
+    return []
 
 
 def _simple_type(schema: Mapping[str, Any]) -> str:

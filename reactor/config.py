@@ -19,17 +19,23 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Create, Provider, Resource
 from reactor.apis.recognise import recognise
-from reactor.checks import EventFields, call_faults
+from reactor.catalog import Catalog
+from reactor.checks import EventFields, call_faults, loop_faults, run_faults
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
 from reactor.rules.compile import compile_rule
-from reactor.rules.match import CompiledRule, Rules
+from reactor.rules.match import CompiledCall, CompiledRule, Rules
 from reactor.rules.model import RuleFile
 from reactor.secrets import Secret
 from reactor.webhook import Source
+from reactor.workflows.load import load_document
+from reactor.workflows.program import Program, compile_program
 from reactor.yaml12 import Document, expected_one_of, load, validate
 
 M = TypeVar("M", bound=BaseModel)
+ARAZZO = ".arazzo.yaml"
+"""How the names of Arazzo documents end."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 
 
@@ -84,6 +90,18 @@ class SourcesFile(Model):
 
 
 @dataclass(frozen=True)
+class WorkflowFile:
+    """An Arazzo document of `workflows/`: its text, which runs keep, and what it is for the configured APIs."""
+
+    text: bytes
+    program: Program
+
+    def chosen(self, workflow_id: str) -> str:
+        """The workflow that is meant; the first one when none is named."""
+        return workflow_id or next(iter(self.program.document.workflows))
+
+
+@dataclass(frozen=True)
 class Config:
     """One revision of everything that ops teams write."""
 
@@ -92,6 +110,7 @@ class Config:
     rules: Rules
     source_entries: Mapping[str, SourceEntry]
     secrets: Mapping[str, Secret]
+    workflows: Mapping[str, WorkflowFile]
 
     def api_of(self, source: str) -> Api | None:
         """The API that a source's events are about; None for a source that is no longer configured."""
@@ -149,6 +168,8 @@ class _Loader:
         source_files = self._read([self.directory / "sources.yaml"], SourcesFile)
         provider_files = self._read(self.directory.glob("apis/*.yaml"), Provider)
         rule_files = self._read(self.directory.glob("rules/*.yaml"), RuleFile)
+        for path in self.directory.glob("rules/*.yml"):
+            self.problems.append(Problem(str(path), 0, 0, "is not read: rename it, files of rules end in .yaml"))
         openapis = self._openapis(provider_files)
         self._raise_problems()
         secrets = self._secrets(secret_files)
@@ -157,9 +178,10 @@ class _Loader:
             for document, provider in provider_files
         }
         sources = self._sources(source_files, apis, secrets)
-        rules = self._rules(rule_files, apis)
+        workflows = self._workflows(apis)
+        rules = self._rules(rule_files, apis, workflows, secrets)
         self._raise_problems()
-        return Config(self.digest.hexdigest()[:12], apis, Rules(rules), sources, secrets)
+        return Config(self.digest.hexdigest()[:12], apis, Rules(rules), sources, secrets, workflows)
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -270,7 +292,30 @@ class _Loader:
             self.problems.append(document.problem(path, f"{expected_one_of(name, secrets)} (declared in secrets.yaml)"))
         return secrets.get(name)
 
-    def _rules(self, files: Iterable[tuple[Document, RuleFile]], apis: Mapping[str, Api]) -> list[CompiledRule]:
+    def _workflows(self, apis: Mapping[str, Api]) -> dict[str, WorkflowFile]:
+        """The Arazzo documents by the names of their files. Raises ConfigError if one is broken."""
+        workflows, catalog, broken = {}, Catalog(apis), False
+        for path in sorted(self.directory.glob(f"workflows/*{ARAZZO}")):
+            try:
+                if (content := self._content(path)) is not None:
+                    document = load_document(content, str(path))
+                    program = compile_program(document, catalog.for_document(document))
+                    workflows[path.name.removesuffix(ARAZZO)] = WorkflowFile(content, program)
+            except ConfigError as error:
+                self.problems += error.problems
+                broken = True
+        if broken:
+            self._raise_problems()
+        return workflows
+
+    def _rules(
+        self,
+        files: Iterable[tuple[Document, RuleFile]],
+        apis: Mapping[str, Api],
+        workflows: Mapping[str, WorkflowFile],
+        secrets: Mapping[str, Secret],
+    ) -> list[CompiledRule]:
+        programs = {name: file.program for name, file in workflows.items()}
         fields = EventFields(apis.values())
         compiled: dict[str, CompiledRule] = {}
         for document, file in files:
@@ -280,8 +325,14 @@ class _Loader:
                     message = f"found {rule.name!r} a second time, expected a name of its own"
                     self.problems.append(document.problem((*at, "name"), message))
                 compiled[rule.name], faults = compile_rule(rule, fields.types(rule.on), fields.choices(rule.on))
+                faults += fields.mistyped(rule.on)
                 for position, action in enumerate(compiled[rule.name].actions):
-                    faults += [replace(f, path=("do", position, *f.path)) for f in call_faults(action, apis)]
+                    found = (
+                        [*call_faults(action, apis), *loop_faults(rule, action, apis)]
+                        if isinstance(action, CompiledCall)
+                        else run_faults(action, programs, secrets)
+                    )
+                    faults += [replace(f, path=("do", position, *f.path)) for f in found]
                 self.problems += [document.problem((*at, *f.path), f.message, key=f.key) for f in faults]
         return list(compiled.values())
 

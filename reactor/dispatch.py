@@ -19,7 +19,7 @@ from reactor.events import Event, meaning
 from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
 from reactor.rules.cel import Unknown
-from reactor.rules.match import CompiledAction, Decision
+from reactor.rules.match import CompiledAction, CompiledRun, Decision
 from reactor.store.ledger import NewRow, Plan
 from reactor.store.log import Entry
 from reactor.store.resources import Observation, Verdict
@@ -191,7 +191,7 @@ class Dispatcher:
         await self._queue.enqueue([Ticket(row.id) for _, row in rows])
         for plan, row in rows:
             log.info(
-                "job planned", event_id=plan.event, rule=row.rule, job=row.id, call=f"{row.api}.{row.what['operation']}"
+                "job planned", event_id=plan.event, rule=row.rule, job=row.id, action=row.action, what=subject(row)
             )
 
 
@@ -205,7 +205,15 @@ def row_id(event: Event, rule: str, number: int) -> str:
     return hashlib.sha256(f"{event.source}\0{event.id}\0{rule}\0{number}".encode()).hexdigest()[:20]
 
 
+def subject(row: NewRow) -> str:
+    """What a row is about, in a word: the operation it calls, or the document it runs."""
+    return str(row.what["document"]) if row.action == "run" else f"{row.api}.{row.operation}"
+
+
 def new_row(row: str, rule: str, action: CompiledAction, values: dict[str, object]) -> NewRow:
     """The row of one action with every argument rendered, so that nothing is left to look up. Raises Unknown."""
+    if isinstance(action, CompiledRun):
+        what = {"document": action.document, "workflow": action.workflow, **action.arguments.render(values)}
+        return NewRow(row, rule, "run", "", what)
     what = {"operation": action.operation, "if_exists": action.if_exists, **action.arguments.render(values)}
     return NewRow(row, rule, "call", action.api, what, action.operation)

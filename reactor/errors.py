@@ -92,10 +92,14 @@ class CallError(ReactorError):
 
 
 class TemporaryError(CallError):
-    """Trying again may help. `delay` is in seconds; None leaves it to the backoff."""
+    """Trying again may help. `delay` is in seconds; None leaves it to the backoff.
 
-    def __init__(self, message: str, delay: float | None = None, *, status: int = 0) -> None:
+    `passing` says that the cause is known to pass by itself, most often at once.
+    """
+
+    def __init__(self, message: str, delay: float | None = None, *, status: int = 0, passing: bool = False) -> None:
         self.delay = delay
+        self.passing = passing
         super().__init__(message, status=status)
 
 

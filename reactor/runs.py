@@ -22,10 +22,26 @@ from reactor.workflows.engine import advance, new_run
 from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
-from reactor.workflows.run import Call, End, Happened, Run, Started, Wait
+from reactor.workflows.run import Call, End, Happened, Replied, Run, Started, Wait
 
 MOST_PROGRAMS = 100
 """Compiled documents that a process keeps."""
+
+SHORTEST_HOLD = 0.1
+REST = 1.0
+"""Seconds: a server that answers a long poll sooner than this did not hold it, and is left alone for so long."""
+
+READ_LATE = 15.0
+"""Seconds by which a read may be behind the events: a provider's cache, an event sent before its commit, other clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run knows of a resource: the newest change it has seen, and when it read it (seconds since the epoch)."""
+
+    resource: str = ""
+    seen: int = 0
+    read: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +92,11 @@ class Runner:
         await self._store.runs.keep_document(digest, text)
         begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))
         fields = {"workflow": workflow_id, "document": digest, "started": str(int(time.time() * 1000))}
-        return await self._store_step(run_id, None, program, begun.run, fields, ("", 0)) is not None
+        return await self._store_step(run_id, None, program, begun.run, fields, Known()) is not None
 
     def _refuse_literals(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
         for name in secrets & given.keys():
-            if given[name] not in self._config.secrets:
+            if not (isinstance(given[name], str) and given[name] in self._config.secrets):
                 raise ConfigError(
                     f"input {name} is a secret: leave it out (the API's own key is used), or give the name of one that "
                     f"config/secrets.yaml declares: {', '.join(self._config.secrets)}"
@@ -102,8 +118,11 @@ class Runner:
         Returns the run as it is then, None when somebody else had moved it on. Raises StoreUnavailable.
         """
         moved = advance(stage.program, stage.run, happened).run
-        known = (stage.stored.resource, stage.stored.seen if seen is None else seen)
-        stored = await self._store_step(stage.stored.id, stage.stored.generation, stage.program, moved, {}, known)
+        known = Known(stage.stored.resource, stage.stored.seen if seen is None else seen, _asked(happened))
+        rest = _rest(stage.run, moved, happened)
+        stored = await self._store_step(
+            stage.stored.id, stage.stored.generation, stage.program, moved, {}, known, rest=rest
+        )
         return None if stored is None else moved
 
     async def _store_step(
@@ -113,53 +132,72 @@ class Runner:
         program: Program,
         run: Run,
         fields: Mapping[str, str],
-        known: tuple[str, int],
+        known: Known,
+        *,
+        rest: float = 0.0,
     ) -> bool | None:
         """Store a run with the row that moves it next, and give that row to the queue if it is due."""
         command, operation = command_of(program, run), operation_of(program, run)
         holds = operation is not None and operation.holds
         awaited = self._awaited(command, known) if isinstance(command, Wait) and not holds else None
-        resource = f"{awaited.kind}/{awaited.resource}" if awaited else known[0]
+        resource = f"{awaited.kind}/{awaited.resource}" if awaited else known.resource
         state = {
             "state": run.to_json().decode(),
             "generation": str(run.generation),
             "status": run.status,
             "because": run.because,
             "resource": resource,
-            "seen": str(awaited.seen if awaited else known[1]),
+            "seen": str(awaited.seen if awaited else known.seen),
         }
         row = None
         if not isinstance(command, End):
             api, name = (operation.api, operation.id) if operation else ("", "")
-            delay = self._delay(command, holds=holds)
+            delay = rest if holds and isinstance(command, Wait) else self._delay(command)
             row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay)
         due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited)
         if due and row:
             await self._queue.enqueue([Ticket(row.id)])
         return due
 
-    def _delay(self, command: Call | Wait, *, holds: bool) -> float:
+    def _delay(self, command: Call | Wait) -> float:
         """Seconds until a call may go out, or until a wait that nobody wakes looks by itself."""
         now = time.time()
         if isinstance(command, Call):
             return max(0.0, command.not_before - now)
-        if holds:
-            return 0.0
+        left = max(0.0, command.deadline - now)
+        if command.probe is None:
+            return left
         sparse = self._probe * random.uniform(0.8, 1.2)  # noqa: S311  # so that a crowd spreads; no secret
-        return max(0.0, min(command.deadline - now, command.probe_in if command.probe_in is not None else sparse))
+        return min(left, sparse if command.probe_in is None else command.probe_in)
 
-    def _awaited(self, wait: Wait, known: tuple[str, int]) -> Awaited | None:
-        """The resource of a wait in the state table; None for a wait that only its own looks can end."""
+    def _awaited(self, wait: Wait, known: Known) -> Awaited | None:
+        """The resource of a wait in the state table; None for a wait that only its own looks can end.
+
+        What the table had long before the run read otherwise is no evidence: an event that would say so was lost.
+        """
         if not wait.resource or not wait.events:
             return None
-        resource, seen = known
-        same = resource == f"{wait.kind}/{wait.resource}"
-        return Awaited(self._source(wait.api), wait.kind, wait.resource, seen if same else 0, wait.after)
+        seen = known.seen if known.resource == f"{wait.kind}/{wait.resource}" else 0
+        after = max(wait.after, known.read - READ_LATE)
+        return Awaited(self._source(wait.api), wait.kind, wait.resource, seen, after, wait.may_be_name)
 
     def _source(self, api: str) -> str:
         """The source whose events are about an API."""
         entries = self._config.source_entries.items()
         return next((name for name, entry in entries if entry.api == api), api)
+
+
+def _asked(happened: Happened) -> float:
+    """When the call went out whose reply this is; 0 for anything else."""
+    if not isinstance(happened, Replied):
+        return 0.0
+    return happened.at if happened.asked is None else happened.asked
+
+
+def _rest(before: Run, after: Run, happened: Happened) -> float:
+    """Seconds until a long poll goes out again."""
+    polled = isinstance(happened, Replied) and before.waits and after.waits and before.top.step == after.top.step
+    return REST if polled and happened.at - _asked(happened) < SHORTEST_HOLD else 0.0
 
 
 def row_id(run_id: str, generation: int) -> str:

@@ -62,7 +62,7 @@ def failure(reply: Reply, operation: Operation, provider: Provider, *, now: date
     if status in REFUSED_KEY:
         return GateClosed(said, REFUSED_KEY_PAUSE, status=status)
     if any(answer.recognises(status, reply.message) for answer in provider.transient):
-        return TemporaryError(said, pause, status=status)
+        return TemporaryError(said, pause, status=status, passing=True)
     if status == 408 or status >= 500:
         return lost(said, operation, provider, delay=pause, status=status)
     return PermanentError(said, status=status)

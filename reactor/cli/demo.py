@@ -1,11 +1,10 @@
 """`reactor demo`: the main job, on real processes. Owns playing the customer and the verdict; `timeline` tells it."""
 
 import asyncio
-import math
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,14 @@ from typing import Any
 import click
 import orjson
 
+from reactor.cli.demo_workflow import Trial, play
+from reactor.cli.demo_workflow import told as figures
+from reactor.cli.emulator import faults_option
 from reactor.cli.fleet import Fleet, FleetPlan, config_option
-from reactor.cli.timeline import Moment, moments_of, told
+from reactor.cli.timeline import Moment, moments_of, percentiles, told
+from reactor.cli.workflows import complete_document, inputs_option
 from reactor.emulator.client import Emulator
+from reactor.emulator.faults import Faults
 from reactor.settings import load_settings
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
@@ -23,6 +27,10 @@ from reactor.store.store import Store
 
 LOOK = 0.05
 """Seconds between two looks whether the main job is done. The demo looks at its own ledger; the reactor does not poll."""
+
+TIMEOUT = 60.0
+WORKFLOW_TIMEOUT = 600.0
+"""Seconds of patience. A document may wait for a boot of minutes."""
 
 POLLS = ("getVolume", "listVolumes")
 """Reads by which a script without a reactor would wait for a volume."""
@@ -48,33 +56,90 @@ class Outcome:
 
 
 @click.command(
-    short_help="Watch one volume become ready and a sandbox follow.",
-    epilog="Example: reactor demo --volumes 5 --json | python -m json.tool",
+    short_help="Watch a volume become ready and a sandbox follow; or try a workflow.",
+    epilog="""\b
+Examples:
+  reactor demo --volumes 5 --json | python -m json.tool
+  reactor demo --workflow volume-and-sandbox --input volumeName=data --input snapshot=base
+  reactor demo --workflow provision.arazzo.yaml --input volumeName=data --fault drop=1 --time-scale 1
+""",
 )
 @click.option(
     "--volumes", default=1, show_default=True, type=click.IntRange(1, 100), help="How many volumes to create."
 )
+@click.option(
+    "--workflow",
+    metavar="DOCUMENT",
+    default="",
+    shell_complete=complete_document,
+    help="Run this Arazzo document instead: a file, or a name in config/workflows/.",
+)
+@click.option("--workflow-id", default="", help="Which workflow of the document; not needed where there is one.")
+@inputs_option
+@faults_option
 @config_option
 @click.option(
     "--time-scale", default=0.2, show_default=True, help="How long the emulator's states last; 1 is Daytona's pace."
 )
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds after which the demo has failed.")
+@click.option("--timeout", type=float, help="Seconds after which the demo has failed. [60; of a workflow 600]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the timeline.")
-def demo(volumes: int, config: Path, time_scale: float, timeout: float, as_json: bool) -> None:
+def demo(
+    volumes: int,
+    workflow: str,
+    workflow_id: str,
+    inputs: dict[str, Any],
+    faults: Faults,
+    config: Path,
+    time_scale: float,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
     """Create a volume and watch the reactor create a sandbox with it as soon as it is ready, without a single poll.
 
-    Starts an embedded server, an emulated Daytona, `reactor serve` and `reactor work`, each a real process, and ends
-    them. The exit status says whether it worked.
+    With --workflow, run any Arazzo document instead, rules left out: its steps as they happen, its outputs, and what it
+    called. Its secrets are not needed.
+
+    Starts an embedded server, an emulated Daytona and Runloop, `reactor serve` and `reactor work`, each a real process,
+    and ends them. The exit status says whether it worked.
     """
-    with tempfile.TemporaryDirectory(prefix="reactor-demo-") as directory, ExitStack() as stack:
-        if not as_json:
-            click.echo("Starting the server, an emulated Daytona, web and worker …\n")
-        fleet = FleetPlan(Path(directory), config, time_scale).start(stack)
-        emulator = stack.enter_context(Emulator(fleet.emulator_url))
-        outcome = asyncio.run(_play(fleet, emulator, volumes, timeout))
+    if workflow:
+        trial = Trial.of(workflow, workflow_id, inputs, config, faults, timeout or WORKFLOW_TIMEOUT)
+        _try(trial, time_scale, as_json=as_json)
+        return
+    if workflow_id or inputs:
+        raise click.UsageError("--workflow-id and --input are for a document: name it by --workflow")
+    with _started(config, time_scale, quiet=as_json) as (fleet, emulator):
+        emulator.faults(**asdict(faults))
+        outcome = asyncio.run(_play(fleet, emulator, volumes, timeout or TIMEOUT))
     click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else _told(outcome))
     if not outcome.ok:
         raise click.ClickException(f"the demo did not work: {outcome.reason}")
+
+
+def _try(trial: Trial, time_scale: float, *, as_json: bool) -> None:
+    if trial.left_out:
+        click.echo(f"{', '.join(trial.left_out)} left out: the API's own key is used", err=True)
+    with tempfile.TemporaryDirectory(prefix="reactor-rules-") as directory:
+        config = trial.without_rules(Path(directory))
+        with _started(config, time_scale, quiet=as_json) as (fleet, emulator):
+            outcome = asyncio.run(play(trial, fleet, emulator, _say_nothing if as_json else click.echo))
+    click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else figures(outcome))
+    if not outcome.ok:
+        raise click.ClickException(f"the workflow {outcome.state}: {outcome.because}")
+
+
+def _say_nothing(line: str) -> None:
+    """Tell no story: JSON is one object."""
+
+
+@contextmanager
+def _started(config: Path, time_scale: float, *, quiet: bool) -> Iterator[tuple[Fleet, Emulator]]:
+    """The processes, until the context ends."""
+    with tempfile.TemporaryDirectory(prefix="reactor-demo-") as directory, ExitStack() as stack:
+        if not quiet:
+            click.echo("Starting the server, an emulated Daytona, web and worker …\n")
+        fleet = FleetPlan(Path(directory), config, time_scale).start(stack)
+        yield fleet, stack.enter_context(Emulator(fleet.emulator_url))
 
 
 async def _play(fleet: Fleet, emulator: Emulator, volumes: int, timeout: float) -> Outcome:
@@ -134,7 +199,7 @@ class _Demo:
             sandboxes=sandboxes,
             polls=sum(calls.get(operation, 0) for operation in POLLS),
             calls=calls,
-            event_to_call_ms=_percentiles(_latencies(log, rows)),
+            event_to_call_ms=percentiles(_latencies(log, rows)),
             timeline=timeline,
         )
 
@@ -155,14 +220,6 @@ def _latencies(calls: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[flo
     """Milliseconds from each event to the arrival of the create that followed from it."""
     creates = [call["at"] * 1000 for call in calls if call["operation"] == "createSandbox"]
     return [at - accepted for at, accepted in zip(creates, sorted(row.accepted for row in rows), strict=False)]
-
-
-def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    ordered = sorted(values)
-    return {
-        name: round(ordered[math.ceil(len(ordered) * share) - 1], 1) if ordered else None
-        for name, share in (("p50", 0.5), ("p95", 0.95))
-    }
 
 
 def _told(outcome: Outcome) -> str:

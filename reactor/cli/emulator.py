@@ -1,6 +1,7 @@
 """`reactor emulator`: Daytona and Runloop on this machine, with webhooks and faults."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -12,6 +13,25 @@ from reactor.emulator import EmulatorSettings, Endpoint, serve
 from reactor.emulator.faults import Faults
 
 DEFAULTS = EmulatorSettings()
+
+
+def _faults(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Faults:
+    try:
+        return Faults(**{name: _value(text) for name, _, text in (value.partition("=") for value in values)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(field.name for field in fields(Faults))
+        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; the faults are {known}") from None
+
+
+faults_option: Callable[..., Any] = click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_faults,
+    help="Put a fault of the emulator in force; repeat for more.",
+)
 
 
 @click.command(
@@ -37,11 +57,9 @@ Examples:
 @click.option("--organization", "organization_id", default=DEFAULTS.organization_id, show_default=True)
 @click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about the real pace.")
 @click.option("--retry-scale", default=1.0, show_default=True, help="Pauses between delivery attempts; 1 is Svix's.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME=VALUE", help="Put a fault in force; repeat for more.")
+@faults_option
 @click.option("--seed", default=0, show_default=True, help="Makes the faults' dice repeatable.")
-def emulator(
-    host: str, port: int, webhook: str | None, secret: str | None, faults: tuple[str, ...], **settings: Any
-) -> None:
+def emulator(host: str, port: int, webhook: str | None, secret: str | None, faults: Faults, **settings: Any) -> None:
     """Emulate Daytona (API, toolbox, Svix-signed webhooks) and Runloop's devboxes, for trying and testing.
 
     Faults, such as drop, duplicate, reorder, delay, lost_reply or event_before_commit, are shares from 0 to 1 or seconds.
@@ -53,12 +71,11 @@ def emulator(
         emulated = EmulatorSettings(
             **settings,
             endpoints=(Endpoint(webhook, secret),) if webhook and secret else (),
-            faults=Faults(**{name: _value(text) for name, _, text in (fault.partition("=") for fault in faults)}),
+            faults=faults,
         )
     except ValidationError as error:
         first = error.errors()[0]
-        known = ", ".join(field.name for field in fields(Faults))
-        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; the faults are {known}") from None
+        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     try:
         asyncio.run(serve(emulated, host, port, lambda url: click.echo(f"emulator listens on {url}")))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""`reactor runs`: start runs of workflows and look at them."""
+"""`reactor runs`: start runs of workflows, look at them, cancel them. Shows; moves no run on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,9 +14,10 @@ import orjson
 
 from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.processes import opened
-from reactor.cli.workflows import inputs_option, only_workflow, read
+from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.errors import ReactorError
+from reactor.queue import JobQueue
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
@@ -26,60 +27,87 @@ from reactor.workflows.run import Run
 LOOK = 0.2
 """Seconds between two looks of `--wait` at the run; the run itself does not poll."""
 
+CANCELLED = "cancelled by hand"
+
 EXAMPLES = """\b
 Examples:
-  reactor runs start provision.arazzo.yaml --input volumeName=data --input snapshot=base --input mountPath=/data --wait
+  reactor runs start volume-and-sandbox --input volumeName=data --input snapshot=base --wait
+  reactor runs start provision.arazzo.yaml --input volumeName=data --id order-17
   reactor runs ls
   reactor runs show RUN --json
+  reactor runs cancel RUN
 """
 
 
-@click.group(short_help="Start and show runs of workflows.", epilog=EXAMPLES)
+def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The newest runs whose ids begin so; none without a server, for a shell has no place for messages."""
+    try:
+        found = asyncio.run(_newest(ctx.params.get("config")))
+    except ReactorError:
+        return []
+    return [run.id for run in found if run.id.startswith(incomplete)]
+
+
+run_argument = click.argument("run_id", metavar="RUN", shell_complete=complete_run)
+
+
+@click.group(short_help="Start, show and cancel runs of workflows.", epilog=EXAMPLES)
 def runs() -> None:
     """Runs of workflows: Arazzo documents, run event-driven. A worker must be running (`reactor work`)."""
 
 
 @runs.command(epilog=EXAMPLES)
-@click.argument("document", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--workflow", help="Which workflow of the document; not needed where there is one.")
+@click.argument("document", metavar="WORKFLOW", shell_complete=complete_document)
+@click.option("--workflow-id", default="", help="Which workflow of the document; not needed where there is one.")
 @inputs_option
 @click.option("--id", "run_id", help="The run's id: starting it twice starts it once. [a new one]")
-@click.option("--wait", is_flag=True, help="Show each step until the run is over; exit status 1 if it failed.")
+@click.option("--wait", is_flag=True, help="Show each move until the run is over; exit status 1 unless it succeeded.")
 @config_option
 @json_option
 def start(
-    document: Path,
-    workflow: str | None,
+    document: str,
+    workflow_id: str,
     inputs: dict[str, Any],
     run_id: str | None,
     wait: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Start a run of a workflow. Secrets are not needed: the API's own key is used."""
-    asyncio.run(_start(document, workflow, inputs, run_id or uuid4().hex[:12], wait, config, as_json))
+    """Start a run of WORKFLOW, a document or a name in config/workflows/.
+
+    Secrets are not needed: the API's own key is used.
+    """
+    stored = asyncio.run(
+        _start(document, workflow_id, inputs, run_id or uuid4().hex[:12], config, wait=wait, quiet=as_json)
+    )
+    if as_json:
+        _print_json(_public(stored))
+    if wait and stored.status != "succeeded":
+        raise click.ClickException(f"the run is over, {stored.status}: {stored.because}")
 
 
 async def _start(
-    document: Path,
-    workflow: str | None,
+    named: str,
+    workflow_id: str,
     inputs: dict[str, Any],
     run_id: str,
-    wait: bool,
     config: Path | None,
-    as_json: bool,
-) -> None:
+    *,
+    wait: bool,
+    quiet: bool,
+) -> StoredRun:
+    settings = settings_of(config)
+    document = document_of(named, settings.config)
     text = read(document)
-    async with _runner(config) as (store, runner):
+    async with _opened(config) as (store, queue):
+        runner = Runner(load_config(settings.config), store, queue, probe=settings.probe)
         program = runner.program(text, str(document))
-        fresh = await runner.start(run_id, text, workflow or only_workflow(program), inputs)
-        if not as_json:
+        chosen = chosen_workflow(program, workflow_id)
+        refuse_missing(program, chosen, inputs)
+        fresh = await runner.start(run_id, text, chosen, inputs)
+        if not quiet:
             click.echo(f"run {run_id} " + ("has started" if fresh else "had been started before"))
-        stored = await _until_over(store, run_id, quiet=as_json) if wait else await _found(store, run_id)
-    if as_json:
-        click.echo(orjson.dumps(_public(stored)).decode())
-    if wait and stored.status == "failed":
-        raise click.ClickException(f"the run failed: {stored.because}")
+        return await _until_over(store, run_id, quiet=quiet) if wait else await _found(store, run_id)
 
 
 async def _until_over(store: Store, run_id: str, *, quiet: bool) -> StoredRun:
@@ -87,58 +115,92 @@ async def _until_over(store: Store, run_id: str, *, quiet: bool) -> StoredRun:
     while True:
         stored = await _found(store, run_id)
         if stored.generation != last and not quiet:
-            click.echo(_line(stored))
+            click.echo(_move(stored))
         last = stored.generation
         if stored.status != "running":
             return stored
         await asyncio.sleep(LOOK)
 
 
-@runs.command()
+@runs.command(epilog=EXAMPLES)
 @config_option
 @json_option
 def ls(config: Path | None, as_json: bool) -> None:
     """List runs, the newest first."""
-    asyncio.run(_ls(config, as_json))
-
-
-async def _ls(config: Path | None, as_json: bool) -> None:
-    async with _runner(config) as (store, _):
-        found = await store.runs.newest()
+    found = asyncio.run(_newest(config))
     if as_json:
-        click.echo(orjson.dumps([_public(run) for run in found]).decode())
+        _print_json([_public(run) for run in found])
         return
-    for run in found:
-        click.echo(f"{run.id:<14} {_line(run)}")
+    rows = [(run.id, _clock(run.started), run.workflow, _state(run), _step(run), run.because) for run in found]
+    for line in _aligned([("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), *rows]):
+        click.echo(line)
 
 
-@runs.command()
-@click.argument("run_id", metavar="RUN")
+async def _newest(config: Path | None) -> list[StoredRun]:
+    async with _opened(config) as (store, _):
+        return await store.runs.newest()
+
+
+@runs.command(epilog=EXAMPLES)
+@run_argument
 @config_option
 @json_option
 def show(run_id: str, config: Path | None, as_json: bool) -> None:
     """Show a run: where it is, the outputs of its steps, and how it ended."""
-    asyncio.run(_show(run_id, config, as_json))
-
-
-async def _show(run_id: str, config: Path | None, as_json: bool) -> None:
-    async with _runner(config) as (store, _):
-        stored = await _found(store, run_id)
+    stored = asyncio.run(_shown(run_id, config))
     if as_json:
-        click.echo(orjson.dumps(_public(stored)).decode())
+        _print_json(_public(stored))
         return
-    click.echo(_line(stored))
-    for name, value in _public(stored)["steps"].items():
-        click.echo(f"  {name}: {orjson.dumps(value).decode()}")
-    click.echo(f"  outputs: {orjson.dumps(_public(stored)['outputs']).decode()}")
+    run = Run.from_json(stored.state)
+    for line in _aligned(
+        [
+            ("run", stored.id),
+            ("workflow", stored.workflow),
+            ("started", _clock(stored.started)),
+            ("moved", _clock(stored.updated)),
+            ("state", f"{_state(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
+            *((f"step {name}", _json(value)) for name, value in run.top.outputs.items()),
+            *((f"output {name}", _json(value)) for name, value in run.outputs.items()),
+        ]
+    ):
+        click.echo(line)
+
+
+async def _shown(run_id: str, config: Path | None) -> StoredRun:
+    async with _opened(config) as (store, _):
+        return await _found(store, run_id)
+
+
+@runs.command(epilog=EXAMPLES)
+@run_argument
+@config_option
+@json_option
+def cancel(run_id: str, config: Path | None, as_json: bool) -> None:
+    """Cancel a run: no further step is taken. What a call that is under way does stands, but counts for nothing."""
+    stored = asyncio.run(_cancel(run_id, config))
+    if as_json:
+        _print_json(_public(stored))
+    else:
+        click.echo(_move(stored))
+
+
+async def _cancel(run_id: str, config: Path | None) -> StoredRun:
+    """Move the run on to its end; whoever has a row of an older generation finds that it has moved on already."""
+    async with _opened(config) as (store, _):
+        while (stored := await _found(store, run_id)).status == "running":
+            end = {"status": "cancelled", "because": CANCELLED, "generation": str(stored.generation + 1)}
+            await store.runs.advance(run_id, stored.generation, end, None)
+        if stored.status != "cancelled":
+            raise ReactorError(f"run {run_id} is over already, {stored.status}")
+        return stored
 
 
 @asynccontextmanager
-async def _runner(config: Path | None) -> AsyncIterator[tuple[Store, Runner]]:
+async def _opened(config: Path | None) -> AsyncIterator[tuple[Store, JobQueue]]:
     settings = settings_of(config)
     configure_logs(settings)
     async with opened(settings) as (store, queue):
-        yield store, Runner(load_config(settings.config), store, queue, probe=settings.probe)
+        yield store, queue
 
 
 async def _found(store: Store, run_id: str) -> StoredRun:
@@ -148,17 +210,42 @@ async def _found(store: Store, run_id: str) -> StoredRun:
     return stored
 
 
-def _line(stored: StoredRun) -> str:
-    run = Run.from_json(stored.state)
-    at = datetime.fromtimestamp(stored.updated / 1000, UTC).strftime("%H:%M:%S")
-    state = "waiting" if stored.status == "running" and run.waits else stored.status
-    return f"{at}  {stored.workflow}  {state:<9}  {run.top.step:<20}  {stored.because}"
+def _move(stored: StoredRun) -> str:
+    """One line of the live view: when, where, how and why."""
+    return f"{_clock(stored.updated)}  {_step(stored):<20}  {_state(stored):<9}  {stored.because}".rstrip()
+
+
+def _state(stored: StoredRun) -> str:
+    """The status, told apart by whether it waits or calls."""
+    waits = stored.status == "running" and Run.from_json(stored.state).waits
+    return "waiting" if waits else stored.status
+
+
+def _step(stored: StoredRun) -> str:
+    return Run.from_json(stored.state).top.step
+
+
+def _clock(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _public(stored: StoredRun) -> dict[str, Any]:
-    """A run as people and programs see it."""
+    """A run as programs see it."""
     run = Run.from_json(stored.state)
     fields = asdict(stored)
     del fields["state"]
-    state = "waiting" if stored.status == "running" and run.waits else stored.status
-    return {**fields, "status": state, "step": run.top.step, "steps": run.top.outputs, "outputs": run.outputs}
+    return {**fields, "status": _state(stored), "step": run.top.step, "steps": run.top.outputs, "outputs": run.outputs}
+
+
+def _print_json(value: Any) -> None:
+    click.echo(_json(value))
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,23 +1,27 @@
 """`reactor workflows`: check Arazzo documents and explain how they will run."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
+from click.shell_completion import CompletionItem
 
 from reactor.catalog import Catalog
-from reactor.cli.catalog import config_option, json_option, loaded
+from reactor.cli.catalog import config_option, json_option, loaded, settings_of
+from reactor.config import ARAZZO
 from reactor.errors import ReactorError
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
+from reactor.yaml12 import expected_one_of
 
 EXAMPLES = """\b
 Examples:
   reactor workflows check config/workflows/*.arazzo.yaml
-  reactor workflows explain provision.arazzo.yaml
+  reactor workflows explain volume-and-sandbox
 """
 
 
@@ -44,6 +48,29 @@ inputs_option: Callable[..., Any] = click.option(
 )
 
 
+def document_of(named: str, directory: Path) -> Path:
+    """The document that is at a path, or that a configuration directory has by this name. Raises ReactorError."""
+    shipped = directory / "workflows" / f"{named}{ARAZZO}"
+    for path in (Path(named), shipped):
+        if path.is_file():
+            return path
+    known = names_in(directory)
+    said = expected_one_of(named, known) if known else f"found {named!r}"
+    raise ReactorError(f"{said}; a document elsewhere is named by its path")
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names of the documents that a configuration directory has."""
+    return sorted(path.name.removesuffix(ARAZZO) for path in directory.glob(f"workflows/*{ARAZZO}"))
+
+
+def complete_document(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names that begin so; where there is none, files."""
+    directory = Path(ctx.params.get("config") or os.environ.get("REACTOR_CONFIG", "config"))
+    named = [CompletionItem(name) for name in names_in(directory) if name.startswith(incomplete)]
+    return named or [CompletionItem(incomplete, type="file")]
+
+
 def read(document: Path) -> bytes:
     """A document's text. Raises ReactorError."""
     try:
@@ -52,12 +79,25 @@ def read(document: Path) -> bytes:
         raise ReactorError(f"{document} can't be read: {error.strerror}") from error
 
 
-def only_workflow(program: Program) -> str:
-    """The workflow of a document that has one. Raises ReactorError that names them where there are more."""
+def chosen_workflow(program: Program, workflow_id: str) -> str:
+    """The workflow of this id; without one, the only workflow. Raises ReactorError that names those there are."""
     names = list(program.document.workflows)
+    if workflow_id in names:
+        return workflow_id
+    if workflow_id:
+        raise ReactorError(expected_one_of(workflow_id, names))
     if len(names) != 1:
-        raise ReactorError(f"the document has several workflows, say which: --workflow {' | '.join(names)}")
+        raise ReactorError(f"the document has several workflows, say which: --workflow-id {' | '.join(names)}")
     return names[0]
+
+
+def refuse_missing(program: Program, workflow_id: str, given: Mapping[str, Any]) -> None:
+    """Say which inputs a workflow of a document still needs, as they are typed. Raises ReactorError."""
+    required = program.document.workflows[workflow_id].inputs.get("required", ())
+    missing = [name for name in required if name not in given and name not in program.secrets[workflow_id]]
+    if missing:
+        typed = " ".join(f"--input {name}=…" for name in missing)
+        raise ReactorError(f"workflow {workflow_id} needs inputs that are not given: {typed}")
 
 
 @click.group(short_help="Check and explain workflows.", epilog=EXAMPLES)
@@ -66,12 +106,12 @@ def workflows() -> None:
 
 
 @workflows.command(epilog=EXAMPLES)
-@click.argument("documents", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("documents", nargs=-1, required=True, metavar="WORKFLOW...", shell_complete=complete_document)
 @config_option
-def check(documents: tuple[Path, ...], config: Path | None) -> None:
+def check(documents: tuple[str, ...], config: Path | None) -> None:
     """Check documents against the configured APIs: every mistake with its place, and what is not standard."""
-    catalog, failed = Catalog(loaded(config).apis), False
-    for path in documents:
+    directory, catalog, failed = settings_of(config).config, Catalog(loaded(config).apis), False
+    for path in (document_of(named, directory) for named in documents):
         try:
             document = load_document(read(path), str(path))
             compile_program(document, catalog.for_document(document))
@@ -88,15 +128,26 @@ def check(documents: tuple[Path, ...], config: Path | None) -> None:
 
 
 @workflows.command(epilog=EXAMPLES)
-@click.argument("document", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("document", metavar="WORKFLOW", shell_complete=complete_document)
 @config_option
 @json_option
-def explain(document: Path, config: Path | None, as_json: bool) -> None:
+def explain(document: str, config: Path | None, as_json: bool) -> None:
     """Say of each step whether it is a call or a wait, and why."""
-    described = load_document(read(document), str(document))
+    path = document_of(document, settings_of(config).config)
+    described = load_document(read(path), str(path))
     program = compile_program(described, Catalog(loaded(config).apis).for_document(described))
     if as_json:
         click.echo(orjson.dumps([asdict(step) for step in program.explained]).decode())
         return
-    for step in program.explained:
-        click.echo(f"{step.workflow}  {step.step:<24} {step.what:<8}  {step.why}")
+    click.echo("\n".join(_told(program)))
+
+
+def _told(program: Program) -> Iterator[str]:
+    """Each workflow with its steps; the reasons of a step below each other."""
+    for workflow in program.document.workflows:
+        steps = [step for step in program.explained if step.workflow == workflow]
+        names, kinds = max(len(step.step) for step in steps), max(len(step.what) for step in steps)
+        yield workflow
+        for step in steps:
+            reasons = f"\n{'':{names + kinds + 6}}".join(step.why.split("; "))
+            yield f"  {step.step:<{names}}  {step.what:<{kinds}}  {reasons}"

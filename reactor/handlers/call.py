@@ -24,6 +24,9 @@ from reactor.store.ledger import Ending, Ledger, Row
 LOCKED_PAUSE = 0.5
 """Seconds before asking again for the lock on a name that another row holds."""
 
+SOON = (0.2, 1.0, 3.0, 10.0)
+"""Seconds to the next attempts where the API is only not ready yet: its events can come before its state is committed."""
+
 MOST_DOUBLINGS = 64
 """Of the pause between attempts: far beyond any limit set on it, and within what a float can hold."""
 
@@ -101,7 +104,7 @@ async def behind_gate(row: Row, error: GateClosed, ledger: Ledger) -> Ending:
 
 
 def again(row: Row, error: TemporaryError, settings: Settings) -> Ending:
-    """Try again when the API says so, else after a doubling pause; dead when the attempts are used up.
+    """Try again when the API says so, soon for what passes by itself, else after a doubling pause; dead at the last.
 
     The pause is between half and all of its length, so that a crowd spreads.
     """
@@ -109,6 +112,8 @@ def again(row: Row, error: TemporaryError, settings: Settings) -> Ending:
         return Ending("dead", error=f"after {row.attempts} attempts: {error}")
     doublings = min(row.attempts - 1, MOST_DOUBLINGS)
     longest = min(settings.backoff * 2**doublings, settings.backoff_limit)
+    if error.passing and row.attempts <= len(SOON):
+        longest = min(longest, SOON[row.attempts - 1])
     delay = error.delay if error.delay is not None else longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
     return Ending("due", error=str(error), delay=delay)
 

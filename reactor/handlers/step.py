@@ -4,18 +4,24 @@ Owns turning what the API answered into what happened to the run. Which step is 
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
+from reactor.apis.provider import look, put
 from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError
 from reactor.failpoints import failpoint
 from reactor.handlers.call import again, behind_gate, operate
 from reactor.handlers.context import Context
 from reactor.runs import Stage
 from reactor.store.ledger import Ending, Row
-from reactor.workflows.asking import command_of, operation_of
+from reactor.workflows.asking import command_of, operation_of, poll_of
+from reactor.workflows.engine import PASSING
 from reactor.workflows.run import Call, CallFailed, End, Happened, Observed, Replied, TimedOut, Wait
+
+LONG_POLL_OVER = 408
+"""How a server that held a call says "still waiting"; other failures of it are worth a pause."""
 
 log = structlog.get_logger("reactor.runs")
 
@@ -31,7 +37,7 @@ async def step(row: Row, context: Context) -> Ending:
     except GateClosed as error:
         return await behind_gate(row, error, context.ledger)
     except TemporaryError as error:
-        return again(row, error, context.settings)
+        return _again(row, error, context)
     except ConfigError as error:  # an API or the document is gone: a person can bring it back
         return again(row, TemporaryError(str(error)), context.settings)
     moved = await context.runs.advance(stage, happened, seen=row.saw["seq"] if row.saw else None)
@@ -56,31 +62,76 @@ async def _happening(row: Row, stage: Stage, context: Context) -> Happened:
 
 
 async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happened:
-    """An event woke the run, or its deadline passed, or nobody did and it looks by itself."""
+    """An event woke the run, or its deadline passed, or nobody did and it looks by itself.
+
+    Raises GateClosed, TemporaryError when the look was not answered, however often: that says nothing of the resource.
+    """
     now = time.time()
     if row.saw:
         return Observed(now, state=row.saw["state"])
     if now >= wait.deadline or wait.probe is None:
         return TimedOut(now)
-    return await _called(row, stage, wait.probe, context)
+    operation, asked = operation_of(stage.program, stage.run), time.time()
+    holds = operation is not None and operation.holds
+    said_nothing = {LONG_POLL_OVER} if holds else PASSING
+    try:
+        return await _replied(row, stage, _also_hopeless(stage, wait.probe) if holds else wait.probe, context)
+    except TemporaryError as error:
+        if error.status in said_nothing:  # so that an event can wake the run before the next look
+            return _outcome(error, asked)
+        raise
+    except GateClosed:
+        raise
+    except CallError as error:
+        return _outcome(error, asked)
+
+
+def _also_hopeless(stage: Stage, call: Call) -> Call:
+    """A long poll that also ends in the states after which the awaited ones can't come: the server would hold it on."""
+    operation, poll = operation_of(stage.program, stage.run), poll_of(stage.program, stage.run)
+    if operation is None or poll is None or not isinstance(call.body, dict):
+        return call
+    path = ".".join(("$", *operation.awaits))
+    states = look(path, call.body)
+    if not isinstance(states, list):
+        return call
+    return replace(call, body=put(path, call.body, [*states, *sorted(poll.kind.hopeless.difference(states))]))
 
 
 async def _called(row: Row, stage: Stage, call: Call, context: Context) -> Happened:
     """Perform a call of the run. The API's refusals are for the workflow's own criteria to judge."""
+    asked = time.time()
+    try:
+        return await _replied(row, stage, call, context)
+    except GateClosed:
+        raise
+    except CallError as error:
+        if isinstance(error, TemporaryError) and row.attempts < context.settings.attempts:
+            raise
+        return _outcome(error, asked)
+
+
+async def _replied(row: Row, stage: Stage, call: Call, context: Context) -> Replied:
+    """The good reply to a call. Raises CallError, ConfigError when its API is gone."""
     operation = operation_of(stage.program, stage.run)
     api = context.config.apis.get(operation.api) if operation else None
     if operation is None or api is None:
         raise ConfigError(f"step {call.step}: its API is not configured any more")
     asked = time.time()
     parameters: dict[str, Any] = {name: value for named in call.parameters.values() for name, value in named.items()}
-    try:
-        effect = await operate(row, context, api, operation.id, parameters, call.body)
-    except GateClosed:
-        raise
-    except CallError as error:
-        if isinstance(error, TemporaryError) and row.attempts < context.settings.attempts and not operation.holds:
-            raise
-        if error.status:
-            return Replied(time.time(), error.status, error.headers, error.data, asked=asked)
-        return CallFailed(time.time(), str(error))
+    effect = await operate(row, context, api, operation.id, parameters, call.body)
     return Replied(time.time(), effect.reply.status, effect.reply.headers, effect.reply.data, asked=asked)
+
+
+def _outcome(error: CallError, asked: float) -> Happened:
+    """What a call that did not succeed is to the run: the API's answer, if there was one."""
+    if error.status:
+        return Replied(time.time(), error.status, error.headers, error.data, asked=asked)
+    return CallFailed(time.time(), str(error))
+
+
+def _again(row: Row, error: TemporaryError, context: Context) -> Ending:
+    """Try again; a look that is not answered is repeated for as long as its wait lasts, in the end as rarely as probes."""
+    if row.attempts < context.settings.attempts:
+        return again(row, error, context.settings)
+    return Ending("due", error=str(error), delay=context.settings.probe, spent=False)

@@ -1,7 +1,7 @@
 """Turns a rule as written into a rule that can be put to events. Pure.
 
 Owns what can be wrong with one rule beyond its shape: fields, patterns and expressions. Whether the operations it calls
-exist is the configuration's to check, which sees rules and APIs together.
+and the workflows it runs exist is the configuration's to check, which sees rules and APIs together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +10,17 @@ from types import MappingProxyType
 from typing import Any
 
 from reactor.rules.cel import Fault, Scope, template
-from reactor.rules.match import OR, Clause, CompiledAction, CompiledRule, PatternError, compile_match
-from reactor.rules.model import CallAction, Rule
+from reactor.rules.match import (
+    OR,
+    Clause,
+    CompiledAction,
+    CompiledCall,
+    CompiledRule,
+    CompiledRun,
+    PatternError,
+    compile_match,
+)
+from reactor.rules.model import CallAction, Rule, RunAction
 from reactor.yaml12 import expected_one_of
 
 Choices = Mapping[str, Sequence[object]]
@@ -85,7 +94,10 @@ def _names(patterns: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
             yield from _names(branch, (*path, name, number))
 
 
-def _action(action: CallAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+def _action(action: CallAction | RunAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+    if isinstance(action, RunAction):
+        arguments, faults = template({"inputs": action.inputs}, scope)
+        return CompiledRun(action.run, action.workflow, arguments), faults
     arguments, faults = template({"parameters": action.parameters, "body": action.body}, scope)
     api, _, operation = action.call.partition(".")
-    return CompiledAction(api, operation, arguments, action.if_exists), faults
+    return CompiledCall(api, operation, arguments, action.if_exists), faults

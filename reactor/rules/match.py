@@ -63,13 +63,25 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledAction:
-    """An action whose arguments are compiled: which API and operation, and the templates of parameters and body."""
+class CompiledCall:
+    """A call whose arguments are compiled: which API and operation, and the templates of parameters and body."""
 
     api: str
     operation: str
     arguments: Template
     if_exists: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRun:
+    """A run to start, its inputs compiled: which document, and which workflow of it (empty: its only one)."""
+
+    document: str
+    workflow: str
+    arguments: Template
+
+
+CompiledAction = CompiledCall | CompiledRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,14 @@ class CallAction(Model):
     )
 
 
+class RunAction(Model):
+    """Start a run of a workflow: `run: volume-and-sandbox` is `config/workflows/volume-and-sandbox.arazzo.yaml`."""
+
+    run: str = Field(min_length=1, description="The document's name.")
+    workflow: str = Field("", description="Which workflow of the document; not needed where there is one.")
+    inputs: dict[str, Any] = Field({}, description="The workflow's inputs; texts may hold ${…}.")
+
+
 class Rule(Model):
     """What follows from which event."""
 
@@ -38,7 +46,7 @@ class Rule(Model):
         list[str], BeforeValidator(_listed), Field(min_length=1, description="Event types; `*` matches any part.")
     ]
     match: dict[str, Any] = Field({}, description="Patterns over the payload's fields, all of which must hold.")
-    do: list[CallAction] = Field(min_length=1)
+    do: list[CallAction | RunAction] = Field(min_length=1)
 
 
 class RuleFile(Model):

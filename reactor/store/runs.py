@@ -14,6 +14,9 @@ from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Arg, Call, Scripts
 
+NAMED = "name/"
+"""Before the name of a resource that a run waits for by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
@@ -45,13 +48,17 @@ class NextRow:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A resource that a run waits for: evidence is newer than `seen` and than `after` (seconds since the epoch)."""
+    """A resource that a run waits for: evidence is newer than `seen` and than `after` (seconds since the epoch).
+
+    `resource` is its id, or the name where `may_be_name`. A name is anybody's choice: it may be another resource's id.
+    """
 
     source: str
     kind: str
     resource: str
     seen: int
     after: float
+    may_be_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ class Runs:
             awaited.resource,
             awaited.seen,
             int(awaited.after * 1000),
+            NAMED if awaited.may_be_name else "",
         ]
 
     async def wake(self, sighted: Sequence[Sighted]) -> list[str]:
@@ -136,7 +144,8 @@ class Runs:
         return [row.decode() for rows in woken for row in rows]
 
     def _wake_call(self, sighted: Sighted) -> Call:
-        waits = [self._keys.waits(sighted.source, sighted.kind, name) for name in (sighted.id, sighted.name) if name]
+        known_by = [sighted.id, *([NAMED + sighted.name] if sighted.name else [])]
+        waits = [self._keys.waits(sighted.source, sighted.kind, each) for each in known_by]
         resource = self._keys.resource(sighted.source, sighted.kind, sighted.id)
         return "wake", (self._keys.due,), (self._keys.row(""), resource, self._sweep_after, *waits)
 

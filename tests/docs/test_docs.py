@@ -4,14 +4,17 @@ import re
 import shutil
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from reactor.cli import COMMANDS
+from reactor.cli import COMMANDS, reactor
 from reactor.config import load_config
 from reactor.settings import Settings
 from reactor.webhook import Reason
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = (ROOT / "docs" / "workflows.md").read_text("utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
@@ -33,6 +36,27 @@ def test_every_rule_in_the_documents_loads(document: str, number: int, tmp_path:
     config = load_config(directory)
 
     assert config.rules.rules
+
+
+def test_what_the_workflows_document_shows_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REACTOR_CONFIG", str(ROOT / "config"))
+    shown = re.findall(r"```console\n\$ reactor (.*)\n((?:.*\n)*?)```", WORKFLOWS)
+
+    assert shown
+    for words, output in shown:
+        assert CliRunner().invoke(reactor, words.split()).output == output
+
+
+@pytest.mark.parametrize("words", re.findall(r"^reactor (\S.*)$", WORKFLOWS, re.M))
+def test_every_command_line_of_the_workflows_document_is_understood(words: str) -> None:
+    command: click.Command = reactor
+    context, rest = click.Context(reactor), words.split()
+    while isinstance(command, click.Group):
+        found = command.get_command(context, rest.pop(0))
+        assert found
+        command = found
+
+    assert command.make_context(words, rest)
 
 
 def test_the_settings_table_is_the_settings() -> None:
@@ -66,7 +90,7 @@ def test_every_reason_of_a_refusal_is_documented() -> None:
 
 
 def test_every_command_that_the_documents_name_exists() -> None:
-    for document in ("README.md", "docs/operations.md", "CHANGELOG.md"):
+    for document in ("README.md", "docs/operations.md", "docs/workflows.md", "CHANGELOG.md"):
         named = re.findall(r"(?:`|^)reactor ([a-z]+)", (ROOT / document).read_text("utf-8"), re.M)
 
         assert named

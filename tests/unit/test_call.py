@@ -57,3 +57,13 @@ def test_a_pause_that_the_api_asks_for_is_kept(delay: float) -> None:
 def test_the_last_attempt_ends_dead_with_its_reason(delay: float | None) -> None:
     assert ending(2, delay, most=3).state == "due"
     assert ending(3, delay, most=3) == Ending("dead", error="after 3 attempts: busy")
+
+
+@pytest.mark.parametrize(("attempts", "longest"), [(1, 0.2), (2, 1.0), (3, 3.0), (4, 10.0), (5, 32.0)])
+def test_what_passes_by_itself_is_tried_again_soon(attempts: int, longest: float) -> None:
+    error = TemporaryError("not in a ready state", passing=True)
+    settings = Settings(attempts=99)
+
+    delays = [again(row(attempts), error, settings).delay for _ in range(200)]
+
+    assert longest / 2 <= min(delays) < max(delays) <= longest

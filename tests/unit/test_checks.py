@@ -116,3 +116,50 @@ def test_a_value_that_no_event_can_have_is_told_with_the_way_out(match: str, com
 
 def test_a_state_that_is_not_listed_yet_can_be_matched(tmp_path: Path) -> None:
     assert problems(tmp_path, match="newState: {prefix: hibernating}") == []
+
+
+def rule_problems(tmp_path: Path, on: str, match: str, call: str = "daytona.createSandbox") -> list[str]:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    text = RULE.replace("volume.state.updated", on).replace("CALL", call).replace("    match: {MATCH}\n", match)
+    (directory / "rules" / "r.yaml").write_text(text, "utf-8")
+    try:
+        load_config(directory)
+    except ConfigError as error:
+        return [str(problem).removeprefix(f"{directory}/rules/") for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize("on", ["volume.state.updatd", "[sandbox.created, volume.state.updatd]"])
+def test_a_mistyped_event_type_is_told_with_the_way_out(on: str, tmp_path: Path) -> None:
+    found = rule_problems(tmp_path, on, "    match: {id: x}\n")
+
+    assert any("did you mean 'volume.state.updated'?; a type" in each for each in found), found
+    assert any("matched as volume.state.updatd*" in each for each in found)
+
+
+@pytest.mark.parametrize("on", ["volume.hibernated", "invoice.paid", "volume.state.updatd*"])
+def test_a_type_that_is_not_listed_yet_may_be_asked_for(on: str, tmp_path: Path) -> None:
+    assert rule_problems(tmp_path, on, "") == []
+
+
+@pytest.mark.parametrize("on", ["sandbox.created", "sandbox.*", "'*'"])
+def test_a_rule_that_would_follow_from_its_own_effect_for_ever_is_refused(on: str, tmp_path: Path) -> None:
+    [found] = rule_problems(tmp_path, on, "")
+
+    assert "r.yaml:5:15: createSandbox causes sandbox.created" in found
+    assert "narrow it by `match`" in found
+
+
+def test_a_rule_that_is_narrowed_may_create_more_of_its_kind(tmp_path: Path) -> None:
+    assert rule_problems(tmp_path, "sandbox.state.updated", "    match: {newState: error}\n") == []
+
+
+def test_a_file_of_rules_with_another_ending_is_told(tmp_path: Path) -> None:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory)
+    (directory / "rules" / "more.yml").write_text("rules: []\n", "utf-8")
+
+    with pytest.raises(ConfigError, match=r"more\.yml: is not read: rename it"):
+        load_config(directory)

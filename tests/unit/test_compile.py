@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from reactor.events import Event
 from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
+from reactor.rules.match import CompiledCall
 from reactor.rules.model import Rule
 
 FIELDS = {"id": "string", "name": "string", "newState": "string"}
@@ -30,6 +31,7 @@ def test_a_rule_becomes_clauses_and_actions() -> None:
     assert faults == []
     assert (compiled.name, compiled.on) == ("r", ("volume.created",))
     assert compiled.put_to(event).fired
+    assert isinstance(action, CompiledCall)
     assert (action.api, action.operation, action.if_exists) == ("daytona", "createSandbox", "use")
     assert action.arguments.render(compiled.scope.values(event)) == {"parameters": {}, "body": {"name": "for-v"}}
 
