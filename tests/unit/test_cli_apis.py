@@ -92,7 +92,8 @@ def test_every_rule_that_show_suggests_loads(config: Config, tmp_path: Path) -> 
     shutil.copytree(CONFIG, directory)
     suggested = [rule for api, operation in every(config) if (rule := described(api, operation)["rule"])]
     rules = [
-        {"name": f"r{number}", "on": "volume.state.updated", "do": [rule]} for number, rule in enumerate(suggested)
+        {"name": f"r{number}", "on": "volume.state.updated", "match": {"newState": "ready"}, "do": [rule]}
+        for number, rule in enumerate(suggested)
     ]
     (directory / "rules" / "suggested.yaml").write_bytes(orjson.dumps({"rules": rules}))
 
