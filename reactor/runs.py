@@ -112,6 +112,10 @@ class Runner:
             raise ConfigError(f"the document of run {run_id} is gone")
         return Stage(stored, self.program(text), Run.from_json(stored.state))
 
+    async def give_up(self, run_id: str, generation: int, because: str) -> None:
+        """Fail a run whose move is dead: nothing would ever move it again. Raises StoreUnavailable."""
+        await self._store.runs.end(run_id, generation, status="failed", because=because)
+
     async def advance(self, stage: Stage, happened: Happened, *, seen: int | None = None) -> Run | None:
         """Take what happened into a run; `seen` is the newest change of its resource that it knows of now.
 

@@ -16,7 +16,7 @@ from reactor.config import load_config
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.handlers.context import Context, LeaseLost
-from reactor.handlers.table import HANDLERS
+from reactor.handlers.table import GIVING_UP, HANDLERS
 from reactor.queue import JobQueue, Popped
 from reactor.runs import Runner
 from reactor.settings import load_settings
@@ -211,6 +211,13 @@ class Worker:
 
 async def attempt(row: Row, context: Context) -> Ending:
     """Perform one attempt of a row; whatever goes wrong becomes its ending. Raises LeaseLost, StoreUnavailable."""
+    ending = await _attempted(row, context)
+    if ending.state == "dead" and row.action in GIVING_UP:
+        await GIVING_UP[row.action](row, ending.error, context)
+    return ending
+
+
+async def _attempted(row: Row, context: Context) -> Ending:
     if row.attempts > context.settings.attempts:
         return Ending("dead", error=f"{row.attempts - 1} attempts ended with their worker; see the workers' logs")
     handler = HANDLERS.get(row.action)

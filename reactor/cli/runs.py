@@ -188,8 +188,7 @@ async def _cancel(run_id: str, config: Path | None) -> StoredRun:
     """Move the run on to its end; whoever has a row of an older generation finds that it has moved on already."""
     async with _opened(config) as (store, _):
         while (stored := await _found(store, run_id)).status == "running":
-            end = {"status": "cancelled", "because": CANCELLED, "generation": str(stored.generation + 1)}
-            await store.runs.advance(run_id, stored.generation, end, None)
+            await store.runs.end(run_id, stored.generation, status="cancelled", because=CANCELLED)
         if stored.status != "cancelled":
             raise ReactorError(f"run {run_id} is over already, {stored.status}")
         return stored

@@ -50,6 +50,12 @@ async def step(row: Row, context: Context) -> Ending:
     return Ending("done", result={"how": type(happened).__name__.lower(), "status": moved.status})
 
 
+async def give_up(row: Row, why: str, context: Context) -> None:
+    """The row is dead: its run has failed."""
+    await context.runs.give_up(row.what["run"], row.what["generation"], why)
+    log.error("run given up", run=row.what["run"], error=why)
+
+
 async def _happening(row: Row, stage: Stage, context: Context) -> Happened:
     """Do what the run asks for, and say what happened. Raises GateClosed, TemporaryError while it is worth trying."""
     match command_of(stage.program, stage.run):

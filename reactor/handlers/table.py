@@ -1,11 +1,12 @@
 """The table of handlers."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from reactor.handlers.call import call
-from reactor.handlers.context import Handler
+from reactor.handlers.context import Context, Handler
 from reactor.handlers.run import run
-from reactor.handlers.step import step
+from reactor.handlers.step import give_up, step
+from reactor.store.ledger import Row
 
 HANDLERS: Mapping[str, Handler] = {
     "call": call,
@@ -13,3 +14,8 @@ HANDLERS: Mapping[str, Handler] = {
     "step": step,
 }
 """Which handler performs which kind of action."""
+
+GIVING_UP: Mapping[str, Callable[[Row, str, Context], Awaitable[None]]] = {
+    "step": give_up,
+}
+"""What else is to be done when a row of such an action is dead, given why."""

@@ -127,6 +127,11 @@ class Runs:
         code = int(await self._scripts.run("advance", keys, args))
         return None if code == 0 else code == 1 and row is not None
 
+    async def end(self, run: str, generation: int, *, status: str, because: str) -> bool:
+        """End a run at a generation from outside its engine; False when it had moved on. Raises StoreUnavailable."""
+        fields = {"status": status, "because": because, "generation": str(generation + 1)}
+        return await self.advance(run, generation, fields, None) is not None
+
     def _wait(self, awaited: Awaited) -> list[Arg]:
         return [
             self._keys.waits(awaited.source, awaited.kind, ""),

@@ -7,7 +7,7 @@ import pytest
 from at_work import VOLUME_AND_SANDBOX
 from conftest import CONFIG, Opened
 from redis import Redis
-from stage import logged, volume
+from stage import ended, logged, volume, working
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
@@ -81,3 +81,19 @@ async def test_what_was_heard_long_before_a_read_that_shows_otherwise_is_no_news
 
     rows = [await opened.store.ledger.get(row_id("run-1", each)) for each in (generation - 1, generation)]
     assert [row.state for row in rows if row] == states
+
+
+async def test_a_run_whose_move_is_dead_has_failed(opened: Opened, redis: Redis) -> None:
+    runner = Runner(load_config(CONFIG), opened.store, opened.queue, probe=600.0)
+    given = {"volumeName": "data", "snapshot": "base", "mountPath": "/data"}
+    await runner.start("run-1", VOLUME_AND_SANDBOX, "provision-volume-and-sandbox", given)
+    redis.delete(*redis.scan_iter("reactor:document:*"))
+
+    async with working(opened, opened.settings.model_copy(update={"attempts": 1})):
+        row = await ended(opened, row_id("run-1", 1))
+
+    stored = await opened.store.runs.get("run-1")
+    assert (row.state, stored and stored.status) == ("dead", "failed")
+    assert stored is not None
+    assert stored.because == "after 1 attempts: configuration: the document of run run-1 is gone"
+    assert redis.ttl("reactor:run:run-1") > 0
