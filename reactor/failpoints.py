@@ -20,8 +20,8 @@ NAMES = frozenset({
     "worker.after_claim",      # the row is leased, nothing has been asked of the API
     "worker.after_look",       # the API said that nothing is there, and the row says so too
     "worker.after_call",       # the API has acted, the row does not know
-    "worker.after_advance",    # the run has moved on, the row that moved it does not know
     "worker.after_finish",     # the row is done, the RQ job is still there
+    "run.after_advance",       # the run has moved on, the row that moved it does not know
 })  # fmt: skip
 
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}

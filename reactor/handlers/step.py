@@ -41,7 +41,7 @@ async def step(row: Row, context: Context) -> Ending:
     except ConfigError as error:  # an API or the document is gone: a person can bring it back
         return again(row, TemporaryError(str(error)), context.settings)
     moved = await context.runs.advance(stage, happened, seen=row.saw["seq"] if row.saw else None)
-    failpoint("worker.after_advance")
+    failpoint("run.after_advance")
     if moved is None:
         return Ending("done", result={"how": "moved on already"})
     log.info(

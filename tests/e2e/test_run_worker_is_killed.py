@@ -14,10 +14,10 @@ CHAINS = {
         "worker.after_claim",
         "worker.after_look",
         "worker.after_call",
-        "worker.after_advance",
+        "run.after_advance",
         "worker.after_finish",
     ),
-    "at the sandbox": ("worker.after_look@2", "worker.after_call", "worker.after_advance"),
+    "at the sandbox": ("worker.after_look@2", "worker.after_call", "run.after_advance"),
 }
 """Where each worker of a run dies. Each begins with what the one before it has left."""
 
