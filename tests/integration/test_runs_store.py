@@ -86,7 +86,7 @@ async def test_a_wait_for_what_the_table_knows_already_is_due_at_once(opened: Op
     assert (row.saw["state"], row.saw["seq"]) == ("ready", 1)
 
 
-@pytest.mark.parametrize("wait", [awaited(seen=1), awaited(after=now_ms() / 1000 + 60), awaited("vol-2")])
+@pytest.mark.parametrize("wait", [awaited(seen=1), awaited(after=now_ms() / 1000 + 86_400), awaited("vol-2")])
 async def test_a_wait_goes_on_after_what_is_no_news_to_it(opened: Opened, wait: Awaited) -> None:
     await happens(opened, volume("ready", name="data"))
 
