@@ -177,6 +177,7 @@ class _Loader:
             (name := Path(document.file).stem): self._api(name, document, provider, openapis, secrets)
             for document, provider in provider_files
         }
+        apis |= self._tellers(provider_files, apis)
         sources = self._sources(source_files, apis, secrets)
         workflows = self._workflows(apis)
         rules = self._rules(rule_files, apis, workflows, secrets)
@@ -253,10 +254,31 @@ class _Loader:
             message = f"found {server!r}{origin}, expected a URL like https://app.daytona.io/api"
             self.problems.append(document.problem(("server",), message))
         key = self._secret(document, ("auth", "bearer"), provider.auth.bearer, secrets) if provider.auth else None
-        if key and key.hosts and not replaced and host not in key.hosts:
+        if key and not replaced and not key.may_go_to(host):
             message = f"found host {host!r}, but secret {key.name} may go to {', '.join(key.hosts)} only"
             self.problems.append(document.problem(("server",), message))
         return Api(name, openapi, webhooks, provider, server, key)
+
+    def _tellers(self, files: Iterable[tuple[Document, Provider]], apis: Mapping[str, Api]) -> dict[str, Api]:
+        """The APIs whose server another one tells, with that one; a server from the environment needs no telling."""
+        found = {}
+        for document, provider in files:
+            told, api = provider.server.told_by, apis[Path(document.file).stem]
+            if told is None:
+                continue
+            teller, _, operation = told.operation.partition(".")
+            if teller not in apis or operation not in apis[teller].openapi.operations:
+                known = [f"{name}.{each}" for name in apis for each in apis[name].openapi.operations]
+                message = expected_one_of(told.operation, known)
+                self.problems.append(document.problem(("server", "told_by", "operation"), message))
+            elif api.key and not api.key.hosts:
+                message = (
+                    f"found no `hosts` for secret {api.key.name}, expected them: a server is told by {told.operation}"
+                )
+                self.problems.append(document.problem(("server", "told_by"), message))
+            elif api.server == provider.server.url.rstrip("/"):
+                found[api.name] = replace(api, teller=apis[teller])
+        return found
 
     def _check_operations(self, document: Document, provider: Provider, openapi: OpenApi) -> None:
         """Every operation a provider file names must be in its document."""

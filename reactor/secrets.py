@@ -5,6 +5,7 @@ Owns reading them. A secret prints as its name; its value stands in no key, log,
 
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from reactor.errors import ConfigError
@@ -18,6 +19,10 @@ class Secret:
     env: str = ""
     file: str = ""
     hosts: tuple[str, ...] = ()
+
+    def may_go_to(self, host: str) -> bool:
+        """Whether it may be sent to a host: one of its hosts, in which `*` matches any part; any if none is named."""
+        return not self.hosts or any(fnmatchcase(host, known) for known in self.hosts)
 
     def read(self) -> str:
         """The value as it is now. Raises ConfigError that says where it was looked for."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import orjson
@@ -19,7 +20,7 @@ from reactor.apis.addresses import Addresses, ForbiddenAddress
 from reactor.apis.openapi import OpenApi, Operation, Request, build_request
 from reactor.apis.pace import Pace
 from reactor.apis.policy import REFUSED_KEY, REFUSED_KEY_PAUSE, Reply, failure, lost
-from reactor.apis.provider import Provider
+from reactor.apis.provider import Provider, Told, look
 from reactor.apis.request import is_json
 from reactor.apis.transport import AiohttpTransport
 from reactor.errors import ConfigError, GateClosed, PermanentError, TemporaryError
@@ -27,6 +28,10 @@ from reactor.secrets import Secret
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to reach the API at all."""
+
+TOLD_FOR = 600.0
+MOST_SERVERS = 10_000
+"""Seconds for which a server that was told is not asked for again, and how many are remembered."""
 
 PATIENCE = 1.0
 """Seconds that a call waits in its job for a rate limit to be renewed."""
@@ -45,6 +50,8 @@ class Api:
     provider: Provider
     server: str
     key: Secret | None = None
+    teller: "Api | None" = None
+    """The API that says where this one's server is, for each resource; None where there is one server."""
 
     def timeout(self, operation: Operation) -> float:
         """Seconds a call of this operation may take."""
@@ -64,6 +71,7 @@ class ApiClient:
             headers={"User-Agent": "sandbox-reactor", "Accept": "application/json", "Accept-Encoding": "identity"},
         )
         self._paces: dict[str, Pace] = {}
+        self._servers: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def call(
         self, api: Api, operation: str, parameters: Mapping[str, Any], body: Any = None, *, absent_ok: bool = False
@@ -84,7 +92,8 @@ class ApiClient:
     async def _send(self, api: Api, operation: Operation, parameters: Mapping[str, Any], body: Any) -> Reply:
         """Send one request when its turn comes, and let the pace learn from the reply."""
         _check_body(api, operation, body)
-        request = build_request(operation, parameters, body, api.server)
+        server = await self._server_of(api, parameters) if api.teller else api.server
+        request = build_request(operation, parameters, body, server)
         headers = {**request.headers, **_authorization(api)}
         pace = self._paces.setdefault(api.name, Pace(time.monotonic))
         await _turn(pace, api, operation)
@@ -99,6 +108,22 @@ class ApiClient:
         elif reply.ok:
             pace.accepted()
         return reply
+
+    async def _server_of(self, api: Api, parameters: Mapping[str, Any]) -> str:
+        """The server that the resource of this call has, asked for now and then."""
+        told = api.provider.server.told_by
+        if told is None or api.teller is None:
+            return api.server
+        resource = str(parameters.get(told.parameter, ""))
+        server, until = self._servers.get((api.name, resource), ("", 0.0))
+        if time.monotonic() >= until:
+            operation = told.operation.partition(".")[2]
+            reply = await self.call(api.teller, operation, {told.parameter: resource})
+            server = _told_server(told, api, reply)
+            if len(self._servers) >= MOST_SERVERS:
+                self._servers.clear()
+            self._servers[api.name, resource] = (server, time.monotonic() + TOLD_FOR)
+        return server
 
     async def _exchange(self, api: Api, operation: Operation, request: Request, headers: Mapping[str, str]) -> Reply:
         timeout = httpx2.Timeout(api.timeout(operation), connect=CONNECT_TIMEOUT)
@@ -119,6 +144,16 @@ class ApiClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._http.aclose()
+
+
+def _told_server(told: Told, api: Api, reply: Reply) -> str:
+    """The URL that a reply tells. Raises PermanentError for one that the key must not be sent to."""
+    url = look(told.url, reply.data)
+    host = urlsplit(url).hostname if isinstance(url, str) else None
+    if not isinstance(url, str) or not host or (api.key and not api.key.may_go_to(host)):
+        hosts = ", ".join(api.key.hosts) if api.key else "any host"
+        raise PermanentError(f"{told.operation} tells {str(url)[:200]!r}, expected a URL of {hosts}")
+    return url.rstrip("/").removesuffix(told.without)
 
 
 def _check_body(api: Api, operation: Operation, body: Any) -> None:

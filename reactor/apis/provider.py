@@ -53,11 +53,24 @@ def put(path: str, data: Mapping[str, Any], value: Any) -> dict[str, Any]:
     return {**data, name: put(f"$.{rest}", inner if isinstance(inner, Mapping) else {}, value) if rest else value}
 
 
+class Told(Model):
+    """The operation of another API that says where a resource has its server: a host that this API's key may go to."""
+
+    operation: str = Field(pattern=r"^[\w-]+\.[\w.-]+$", description="API and operation.")
+    parameter: str = Field(description="The parameter, of both operations, that names the resource.")
+    url: Path = Field("$.url", description="Where the reply says it.")
+    without: str = Field("", description="The end of that URL with which this document's paths begin.")
+
+
 class Server(Model):
-    """Where the API is: a URL, which an environment variable may replace (a private installation, an emulator)."""
+    """Where the API is: a URL, which an environment variable may replace (a private installation, an emulator).
+
+    Where each resource has a server of its own, another API tells which; the URL is then only shown.
+    """
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
     env: str = ""
+    told_by: Told | None = None
 
 
 class Auth(Model):
