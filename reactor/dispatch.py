@@ -12,10 +12,9 @@ from uuid import uuid4
 
 import structlog
 
-from reactor.apis.client import Api
 from reactor.config import Config
 from reactor.errors import StoreUnavailable
-from reactor.events import Event, meaning
+from reactor.events import Event, Sighting, meaning
 from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
 from reactor.rules.cel import Unknown
@@ -40,11 +39,11 @@ log = structlog.get_logger("reactor.dispatch")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event read from the log, with the API it is about; None for a source that is no longer configured."""
+    """An event read from the log, and what it says of a resource, if it is about one that an API file describes."""
 
     entry: Entry
     event: Event
-    api: Api | None
+    sighting: Sighting | None
 
 
 class Dispatcher:
@@ -127,20 +126,14 @@ class Dispatcher:
             body=entry.body,
             received=entry.accepted,
         )
-        return Arrival(entry, self._config.recognise(event), self._config.api_of(entry.source))
+        event, api = self._config.recognise(event), self._config.api_of(entry.source)
+        return Arrival(entry, event, api.provider.sighting(event, accepted=entry.accepted) if api else None)
 
     async def observe(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Store what each event says of a resource, and learn what it is in the light of all before it."""
         return await self._store.resources.observe(
             [
-                Observation(
-                    arrival.entry.entry,
-                    arrival.event.source,
-                    meaning(arrival.event),
-                    arrival.api.provider.sighting(arrival.event, accepted=arrival.entry.accepted)
-                    if arrival.api
-                    else None,
-                )
+                Observation(arrival.entry.entry, arrival.event.source, meaning(arrival.event), arrival.sighting)
                 for arrival in arrivals
             ]
         )
@@ -148,9 +141,9 @@ class Dispatcher:
     async def wake(self, arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> None:
         """Wake the runs that wait for what these events changed. Asked twice, it wakes nobody twice."""
         sighted = [
-            Sighted(arrival.event.source, verdict.kind, verdict.id, _name(arrival.event))
+            Sighted(arrival.event.source, verdict.kind, verdict.id, arrival.sighting.name)
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
-            if verdict.verdict == "fresh" and verdict.kind and verdict.id
+            if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
         ]
         woken = await self._store.runs.wake(sighted) if sighted else []
         await self._queue.enqueue([Ticket(row) for row in woken])
@@ -193,11 +186,6 @@ class Dispatcher:
             log.info(
                 "job planned", event_id=plan.event, rule=row.rule, job=row.id, action=row.action, what=subject(row)
             )
-
-
-def _name(event: Event) -> str | None:
-    name = event.data.get("name")
-    return name if isinstance(name, str) else None
 
 
 def row_id(event: Event, rule: str, number: int) -> str:
