@@ -1,4 +1,4 @@
-"""The web process: the endpoint that receives webhooks, and what probes and Prometheus ask.
+"""The public face of the web process: the endpoint that receives webhooks, and nothing else.
 
 Owns HTTP: limits, statuses and answers. In a webhook request nothing happens but verify and record.
 """
@@ -11,21 +11,18 @@ from dataclasses import dataclass
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from reactor.errors import DeliveryRejected, StoreError, StoreUnavailable
+from reactor.errors import DeliveryRejected, StoreUnavailable
 from reactor.failpoints import failpoint
-from reactor.metrics import DELIVERIES, render_metrics, render_process_metrics
-from reactor.queue import JobQueue
+from reactor.metrics import DELIVERIES
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.webhook import Source, receive
 
 RETRY_AFTER = "5"
 """Seconds we ask a sender to wait when Redis is unable; Svix's own second attempt comes after five."""
-
-PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 log = structlog.get_logger("reactor.web")
 
@@ -36,9 +33,7 @@ class Web:
 
     settings: Settings
     store: Store
-    queue: JobQueue
     sources: Mapping[str, Source]
-    revision: str
 
     async def webhook(self, request: Request) -> Response:
         """Receive one delivery: 204 once it is in the log, 4xx for a reason, 503 when Redis is unable."""
@@ -91,42 +86,11 @@ class Web:
         answer.headers.update(getattr(error, "headers", None) or {})
         return answer
 
-    async def livez(self, request: Request) -> Response:
-        """The process serves; nothing else is asked, so that trouble elsewhere restarts nobody."""
-        return PlainTextResponse("ok\n")
-
-    async def readyz(self, request: Request) -> Response:
-        """Redis is there, as it must be and writable, and a configuration is loaded."""
-        try:
-            server = await self.store.ready()
-        except StoreError as error:
-            return JSONResponse({"ready": False, "error": str(error)}, 503)
-        version = ".".join(map(str, server.version))
-        detail = {
-            "ready": True,
-            "server": f"{server.name} {version}",
-            "revision": self.revision,
-            "warnings": server.warnings,
-        }
-        return JSONResponse(detail)
-
-    async def metrics(self, request: Request) -> Response:
-        """All figures; those of this process alone when Redis can't be asked."""
-        try:
-            return Response(await render_metrics(self.store, self.queue), media_type=PROMETHEUS)
-        except StoreUnavailable:
-            return Response(render_process_metrics(), media_type=PROMETHEUS)
-
 
 def create_app(web: Web) -> Starlette:
     """The ASGI application. Slashes are not redirected: to Svix, a redirect is a failed delivery."""
     app = Starlette(
-        routes=[
-            Route("/webhooks/{source}", web.webhook, methods=["POST"]),
-            Route("/livez", web.livez),
-            Route("/readyz", web.readyz),
-            Route("/metrics", web.metrics),
-        ],
+        routes=[Route("/webhooks/{source}", web.webhook, methods=["POST"])],
         exception_handlers={404: web.unknown_path, 405: web.wrong_method},
     )
     app.router.redirect_slashes = False

@@ -31,9 +31,19 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the web process listens on.")
     port: int = Field(8787, ge=0, le=65535, description="Port the web process listens on; 0 takes a free one.")
+    operations_host: str = Field(
+        "127.0.0.1",
+        description="Address for probes and figures; `0.0.0.0` where the kubelet or Prometheus comes from outside.",
+    )
+    operations_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for probes and figures; unset: `serve` 8789, `dispatch` 8790, `work` 8791; 0 takes a free one.",
+    )
     body_limit: int = Field(256 * 1024, ge=1024, description="Largest webhook body.")
     body_timeout: float = Field(10.0, gt=0, description="Time for a whole webhook body to arrive.")
-    connections: int = Field(512, ge=1, description="Concurrent connections; more are answered 503.")
+    connections: int = Field(512, ge=1, description="Concurrent connections of senders; more are answered 503.")
 
     dedup_window: float = Field(
         14 * 86400, gt=0, description="How long a delivery's id is remembered; older events are late."

@@ -51,7 +51,7 @@ def _greeting(fleet: Fleet) -> str:
     key, api = EmulatorSettings().api_key, f"{fleet.emulator_url}/api"
     return f"""
   webhooks   {fleet.web_url}/webhooks/daytona
-  health     {fleet.web_url}/readyz      figures: {fleet.web_url}/metrics
+  health     {fleet.operations_url}/readyz      figures: {fleet.operations_url}/metrics
   Daytona    {api}      (emulated; key {key})
   Redis      {fleet.server.url}
 

@@ -46,6 +46,7 @@ class Fleet:
     server: EmbeddedServer
     emulator_url: str
     web_url: str
+    operations_url: str
     environment: Mapping[str, str]
     children: Mapping[str, Child]
     log: Path
@@ -61,7 +62,10 @@ class Fleet:
 
 @dataclass
 class FleetPlan:
-    """What to start. `directory` keeps the data and, unless `log` is given, the children's logs."""
+    """What to start. `directory` keeps the data and, unless `log` is given, the children's logs.
+
+    With `web_port` 0, every listener takes a free port.
+    """
 
     directory: Path
     config: Path
@@ -89,16 +93,18 @@ class FleetPlan:
         children["serve"] = _spawn(("serve", "--port", str(self.web_port)), environment, log)
         children["work"] = _spawn(("work",), environment, log)
         web_url = _address("serve", children["serve"], path)
-        _first_line("work", children["work"], path)
+        operations_url = _address("serve", children["serve"], path)
+        _next_line("work", children["work"], path)
         with Emulator(emulator_url) as emulator:
             emulator.deliver_to(f"{web_url}/webhooks/daytona", self.secret)
-        return Fleet(server, emulator_url, web_url, environment, children, path)
+        return Fleet(server, emulator_url, web_url, operations_url, environment, children, path)
 
     def _environment(self, redis_url: str) -> dict[str, str]:
         return {
             **os.environ,
             "REACTOR_REDIS_URL": redis_url,
             "REACTOR_CONFIG": str(self.config),
+            **({} if self.web_port else {"REACTOR_OPERATIONS_PORT": "0"}),
             "REACTOR_PRIVATE_NETWORKS": "127.0.0.0/8",
             "DAYTONA_API_KEY": EmulatorSettings().api_key,
             "RUNLOOP_API_KEY": EmulatorSettings().runloop_api_key,
@@ -127,12 +133,12 @@ def _spawn(arguments: Sequence[str], environment: Mapping[str, str], log: IO[str
 
 
 def _address(name: str, child: Child, log: Path) -> str:
-    """The URL that ends the line "… listens on URL"."""
-    return _first_line(name, child, log).rpartition(" ")[2]
+    """The URL that ends the next line, as in "… listens on URL"."""
+    return _next_line(name, child, log).rpartition(" ")[2]
 
 
-def _first_line(name: str, child: Child, log: Path) -> str:
-    """A process that is ready says so in one line; one that ends instead has said why in its log."""
+def _next_line(name: str, child: Child, log: Path) -> str:
+    """A process that is ready says so, line by line; one that ends instead has said why in its log."""
     if child.stdout is None:
         raise ReactorError(f"{name} has no output")
     line = child.stdout.readline().strip()

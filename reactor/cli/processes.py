@@ -20,6 +20,7 @@ from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
+from reactor.operations import Operations, create_operations
 from reactor.queue import JobQueue
 from reactor.runs import Runner
 from reactor.settings import Settings
@@ -31,6 +32,12 @@ BLOCKING = 2.0
 
 LARGEST_HEADERS = 16 * 1024
 """Bytes of a request's head that may be waited for; a longer one that arrives at once is bounded by one read."""
+
+OPERATIONS_PORTS = {"serve": 8789, "dispatch": 8790, "work": 8791}
+"""Where each process listens for operations unless told: one of each fits on a machine."""
+
+OPERATIONS_CONNECTIONS = 64
+"""Concurrent connections of the operations listener: probes, Prometheus and a few people."""
 
 OnReady = Callable[[str], None]
 
@@ -80,22 +87,44 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     config = load_config(settings.config)
     sources = config.sources()
     async with opened(settings) as (store, queue):
-        app = create_app(Web(settings, store, queue, sources, config.revision))
+        app = create_app(Web(settings, store, sources))
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_Server(settings, app, on_ready).run(listener, stopping))
+            operations = Operations("serve", store, queue, config.revision, stopping)
+            async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
+
+                def on_listening(url: str) -> None:
+                    on_ready(f"reactor listens on {url}")
+                    on_ready(announced)
+
+                server = _Server(settings, app, on_listening, connections=settings.connections)
+                tasks.create_task(server.run(listener, stopping))
                 if dispatch:
                     _start_dispatcher(tasks, settings, config, store, queue, stopping)
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT") -> socket.socket:
     """A listening socket. Raises ConfigError, where uvicorn would end the process with a log line."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror}; choose another REACTOR_HOST or REACTOR_PORT"
-        ) from error
+        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}; choose another {remedy}") from error
+
+
+@asynccontextmanager
+async def _operated(settings: Settings, operations: Operations) -> AsyncIterator[str]:
+    """The operations listener, from before the process works until after it ended; yields the line that says where."""
+    port = settings.operations_port
+    port = OPERATIONS_PORTS[operations.process] if port is None else port
+    at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ended = asyncio.Event()
+    server = _Server(settings, create_operations(operations), at.set_result, connections=OPERATIONS_CONNECTIONS)
+    with listening(settings.operations_host, port, "REACTOR_OPERATIONS_HOST or REACTOR_OPERATIONS_PORT") as listener:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run(listener, ended))
+            try:
+                yield f"probes and figures on {await at}"
+            finally:
+                ended.set()
 
 
 async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
@@ -103,9 +132,11 @@ async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
     config = load_config(settings.config)
     async with opened(settings) as (store, queue):
         with stop_on_signals() as stopping:
-            async with asyncio.TaskGroup() as tasks:
+            operations = Operations("dispatch", store, queue, config.revision, stopping)
+            async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                 _start_dispatcher(tasks, settings, config, store, queue, stopping)
                 on_ready(f"reactor dispatches (revision {config.revision})")
+                on_ready(announced)
 
 
 def _start_dispatcher(
@@ -129,8 +160,11 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
             with stop_on_signals() as stopping:
                 runner = Runner(config, store, queue, probe=settings.probe)
                 worker = Worker(store, queue, Context(settings, config, store.ledger, client, runner))
-                on_ready(f"reactor works (revision {config.revision})")
-                await worker.run(stopping)
+                operations = Operations("work", store, queue, config.revision, stopping)
+                async with _operated(settings, operations) as announced:
+                    on_ready(f"reactor works (revision {config.revision})")
+                    on_ready(announced)
+                    await worker.run(stopping)
         finally:
             await client.close()
 
@@ -169,13 +203,13 @@ def _bounded(seconds: float) -> type[H11Protocol]:
 class _Server(uvicorn.Server):
     """uvicorn, stopped by our event instead of by its own signal handlers."""
 
-    def __init__(self, settings: Settings, app: object, on_ready: OnReady) -> None:
+    def __init__(self, settings: Settings, app: object, on_listening: OnReady, *, connections: int) -> None:
         super().__init__(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # any ASGI application
                 http=_bounded(settings.body_timeout),
                 h11_max_incomplete_event_size=LARGEST_HEADERS,
-                limit_concurrency=settings.connections,
+                limit_concurrency=connections,
                 timeout_keep_alive=5,
                 timeout_graceful_shutdown=int(settings.drain),
                 access_log=False,
@@ -186,7 +220,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
             )
         )
-        self._on_ready = on_ready
+        self._on_listening = on_listening
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -197,7 +231,7 @@ class _Server(uvicorn.Server):
         """Listen, then say where."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        self._on_ready(f"reactor listens on http://{f'[{host}]' if ':' in host else host}:{port}")
+        self._on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def run(self, listener: socket.socket, stopping: asyncio.Event) -> None:  # type: ignore[override]
         """Serve until told to stop, then answer what was accepted."""

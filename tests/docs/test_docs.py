@@ -64,7 +64,8 @@ def test_the_settings_table_is_the_settings() -> None:
 
     assert set(documented) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
-        default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+        default = "" if field.default is None else str(field.default)
+        default = f"{field.default:g}" if isinstance(field.default, float) else default
         assert documented[name.upper()].strip() == default
         assert str(field.description) in OPERATIONS
 

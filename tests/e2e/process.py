@@ -69,15 +69,23 @@ class Process:
         """The address at the end of its first line, "… listens on URL"; waits for it."""
         return self.ready().rpartition(" ")[2]
 
+    @property
+    def operations_url(self) -> str:
+        """The address at the end of its second line, "probes and figures on URL"; waits for it."""
+        return self._line(2).rpartition(" ")[2]
+
     def ready(self) -> str:
         """Wait for its first line, and return it."""
+        return self._line(1)
 
-        def first_line() -> str:
-            line, newline, _ = self.said.partition("\n")
-            assert newline or self.popen.poll() is None, f"it ended early: {self.log.read_text('utf-8')}"
-            return line if newline else ""
+    def _line(self, number: int) -> str:
+        def line() -> str:
+            lines = self.said.splitlines(keepends=True)
+            whole = len(lines) >= number and lines[number - 1].endswith("\n")
+            assert whole or self.popen.poll() is None, f"it ended early: {self.log.read_text('utf-8')}"
+            return lines[number - 1].rstrip() if whole else ""
 
-        return eventually(first_line)
+        return eventually(line)
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)

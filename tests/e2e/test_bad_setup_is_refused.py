@@ -79,6 +79,7 @@ def test_a_port_that_is_taken_is_refused(machine: Machine) -> None:
         port = str(taken.getsockname()[1])
 
         assert_refused(machine, f"can't listen on 127.0.0.1:{port}", REACTOR_PORT=port)
+        assert_refused(machine, "choose another REACTOR_OPERATIONS_HOST", REACTOR_OPERATIONS_PORT=port)
         emulator = machine.run("emulator", "--port", port)
 
     assert emulator.returncode == 1

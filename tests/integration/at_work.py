@@ -115,7 +115,7 @@ async def at_work(
         point_to(emulator, monkeypatch)
         config = load_config(CONFIG)
         dispatcher = Dispatcher(opened.store, opened.queue, config, takeover=settings.takeover)
-        app = create_app(Web(settings, opened.store, opened.queue, config.sources(), config.revision))
+        app = create_app(Web(settings, opened.store, config.sources()))
         async with served(app) as url, repeated(dispatcher.run):
             endpoint = {"url": f"{url}/webhooks/daytona", "secret": SECRET}
             await emulator.ask("PUT", "/emulator/endpoints", [endpoint])

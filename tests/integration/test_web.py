@@ -198,7 +198,7 @@ async def test_while_redis_can_not_write_a_delivery_is_to_be_made_again(web: Web
     redis.config_set("maxmemory", 1)
     try:
         refused = await deliver(web, content, signed(content))
-        async with web.client() as http:
+        async with web.operations() as http:
             alive, ready, figures = [await http.get(path) for path in ("/livez", "/readyz", "/metrics")]
     finally:
         redis.config_set("maxmemory", 0)
@@ -216,7 +216,7 @@ async def test_a_server_that_became_unfit_is_not_ready(web: Web, redis: Redis, o
     before: Any = redis.config_get(option)[option]
     redis.config_set(option, unfit)
     try:
-        async with web.client() as http:
+        async with web.operations() as http:
             answer = await http.get("/readyz")
     finally:
         redis.config_set(option, before)
@@ -226,7 +226,7 @@ async def test_a_server_that_became_unfit_is_not_ready(web: Web, redis: Redis, o
 
 
 async def test_a_fit_process_is_ready_and_says_on_what(web: Web, opened: Opened) -> None:
-    async with web.client() as http:
+    async with web.operations() as http:
         answer = await http.get("/readyz")
 
     assert answer.status_code == 200
@@ -253,7 +253,7 @@ async def test_while_redis_is_gone_the_process_lives_and_recovers(tmp_path_facto
         own.stop()
 
         refused = await deliver(web, content, signed(content))
-        async with web.client() as http:
+        async with web.operations() as http:
             statuses = {path: (await http.get(path)).status_code for path in ("/livez", "/readyz", "/metrics")}
         own.restart()
         again = await deliver(web, content, signed(content))

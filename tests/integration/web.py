@@ -20,17 +20,21 @@ BODY_TIMEOUT = 0.7
 
 @dataclass(frozen=True)
 class Web:
-    """A running web process: its address, and the file that has its logs."""
+    """A running web process: its two addresses, and the file that has its logs."""
 
     url: str
+    operations_url: str
     log: Path
 
     def client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, trust_env=False)
 
+    def operations(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.operations_url, trust_env=False)
+
     async def deliveries(self) -> dict[str, float]:
         """Deliveries so far, by what became of them."""
-        async with self.client() as http:
+        async with self.operations() as http:
             figures = (await http.get("/metrics")).text
         return {
             f"{source} {outcome}": float(count)
@@ -76,6 +80,7 @@ def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web
         "DAYTONA_ORGANIZATION_ID": ORGANIZATION,
         "REACTOR_BODY_TIMEOUT": str(BODY_TIMEOUT),
         "REACTOR_LOG_LEVEL": "debug",
+        "REACTOR_OPERATIONS_PORT": "0",
     }
     command = [sys.executable, "-m", "reactor", "serve", "--port", "0", "--no-dispatch"]
     command += ["--redis", redis_url, "--config", str(CONFIG)]
@@ -87,7 +92,7 @@ def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web
             assert process.stdout is not None
             line = process.stdout.readline().decode()
             assert "listens on" in line, log.read_text()
-            yield Web(line.split()[-1], log)
+            yield Web(line.split()[-1], process.stdout.readline().decode().split()[-1], log)
         finally:
             process.terminate()
             assert process.wait(20) == 0, log.read_text()

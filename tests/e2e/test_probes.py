@@ -1,0 +1,42 @@
+"""Probes of every process: ready when it works, not ready once it was told to end, alive until it has ended."""
+
+import httpx2
+import pytest
+
+from e2e.machine import LEASE, Machine
+from e2e.process import eventually
+
+
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", "0"], ["dispatch"], ["work"]], ids=["serve", "dispatch", "work"]
+)
+def test_every_process_is_ready_when_it_says_so(machine: Machine, command: list[str]) -> None:
+    process = machine.start(*command)
+
+    ready = httpx2.get(f"{process.operations_url}/readyz").json()
+
+    assert (ready["ready"], ready["process"]) == (True, command[0])
+    assert httpx2.get(f"{process.operations_url}/livez").text == "ok\n"
+    assert "reactor_due_rows" in httpx2.get(f"{process.operations_url}/metrics").text
+
+
+def test_a_worker_that_ends_is_alive_and_not_ready_until_its_job_is_done(machine: Machine) -> None:
+    volume = machine.ready_volume()
+    worker = machine.start("work")
+    with machine.emulator as emulator:
+        emulator.faults(create_delay=LEASE + 1)
+        event = machine.announce(machine.serve(), volume)
+        eventually(lambda: "createSandbox" in emulator.calls())
+
+        worker.popen.terminate()
+        ready = eventually(
+            lambda: (answer := httpx2.get(f"{worker.operations_url}/readyz")).status_code == 503 and answer
+        )
+        alive = httpx2.get(f"{worker.operations_url}/livez")
+
+        emulator.faults()
+    assert ready
+    assert "told to end" in ready.json()["error"]
+    assert alive.status_code == 200
+    assert worker.wait() == 0
+    assert machine.is_done(event)
