@@ -117,6 +117,18 @@ class Config:
         entry = self.source_entries.get(source)
         return self.apis[entry.api] if entry else None
 
+    def table(self, source: str) -> str:
+        """Whose state table a source's events are entered into: its API's, for all sources of the API's organization.
+
+        An API is called for one organization, that of its first source. What is said of another's resources is kept
+        apart under the source's own name: their names may be the same.
+        """
+        entry = self.source_entries.get(source)
+        if entry is None:
+            return source
+        first = next(each for each in self.source_entries.values() if each.api == entry.api)
+        return entry.api if entry.organization == first.organization else source
+
     def recognise(self, event: Event) -> Event:
         """The event with its type also where the payload does not say it."""
         return recognise(event, [api.webhooks for api in self.apis.values() if api.webhooks])

@@ -133,15 +133,19 @@ class Dispatcher:
         """Store what each event says of a resource, and learn what it is in the light of all before it."""
         return await self._store.resources.observe(
             [
-                Observation(arrival.entry.entry, arrival.event.source, meaning(arrival.event), arrival.sighting)
+                Observation(arrival.entry.entry, self._table(arrival), meaning(arrival.event), arrival.sighting)
                 for arrival in arrivals
             ]
         )
 
+    def _table(self, arrival: Arrival) -> str:
+        """Whose state table an event is entered into."""
+        return self._config.table(arrival.event.source)
+
     async def wake(self, arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> None:
         """Wake the runs that wait for what these events changed. Asked twice, it wakes nobody twice."""
         sighted = [
-            Sighted(arrival.event.source, verdict.kind, verdict.id, arrival.sighting.name)
+            Sighted(self._table(arrival), verdict.kind, verdict.id, arrival.sighting.name)
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
             if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
         ]

@@ -183,12 +183,7 @@ class Runner:
             return None
         seen = known.seen if known.resource == f"{wait.kind}/{wait.resource}" else 0
         after = max(wait.after, known.read - READ_LATE)
-        return Awaited(self._source(wait.api), wait.kind, wait.resource, seen, after, wait.may_be_name)
-
-    def _source(self, api: str) -> str:
-        """The source whose events are about an API."""
-        entries = self._config.source_entries.items()
-        return next((name for name, entry in entries if entry.api == api), api)
+        return Awaited(wait.api, wait.kind, wait.resource, seen, after, wait.may_be_name)
 
 
 def _asked(happened: Happened) -> float:

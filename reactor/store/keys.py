@@ -24,12 +24,12 @@ TABLE = (
     Key("{i}:event:{entry}", "hash", "verdict and plan of one event", "twice the dedup window"),
     Key("{i}:meaning:{hash}", "string", "log entry of the event that said this first", "dedup window"),
     Key(
-        "{i}:resource:{source}:{kind}:{id}",
+        "{i}:resource:{api}:{kind}:{id}",
         "hash",
         "state, its time, seq, name",
         "twice the window after its last event",
     ),
-    Key("{i}:alias:{source}:{kind}:{name}", "hash", "id of this name's resource, last said by name", "as its resource"),
+    Key("{i}:alias:{api}:{kind}:{name}", "hash", "id of this name's resource, last said by name", "as its resource"),
     Key("{i}:row:{row}", "hash", "one job of the ledger", "twice the dedup window once ended"),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
@@ -42,7 +42,12 @@ TABLE = (
         "twice the window once over",
     ),
     Key("{i}:runs", "zset", "runs, by when they began (ms)", "entries go with their runs"),
-    Key("{i}:waits:{source}:{kind}:{id}", "set", "rows that wait for a resource", "twice the dedup window"),
+    Key(
+        "{i}:waits:{api}:{kind}:{id}",
+        "set",
+        "rows that wait for a resource; with `name/{name}` for its id, for whoever has a name",
+        "twice the dedup window",
+    ),
     Key(
         "{i}:document:{hash}",
         "string",
@@ -97,13 +102,13 @@ class Keys:
         """Remembers what an event said, whatever its id."""
         return f"{self.instance}:meaning:{digest}"
 
-    def resource(self, source: str, kind: str, resource_id: str) -> str:
+    def resource(self, api: str, kind: str, resource_id: str) -> str:
         """State of one resource."""
-        return f"{self.instance}:resource:{source}:{kind}:{resource_id}"
+        return f"{self.instance}:resource:{api}:{kind}:{resource_id}"
 
-    def alias(self, source: str, kind: str, name: str) -> str:
+    def alias(self, api: str, kind: str, name: str) -> str:
         """Finds a resource by name."""
-        return f"{self.instance}:alias:{source}:{kind}:{name}"
+        return f"{self.instance}:alias:{api}:{kind}:{name}"
 
     def row(self, row: str) -> str:
         """One job of the ledger."""
@@ -118,9 +123,9 @@ class Keys:
         """All runs, by when they began."""
         return f"{self.instance}:runs"
 
-    def waits(self, source: str, kind: str, resource_id: str) -> str:
+    def waits(self, api: str, kind: str, resource_id: str) -> str:
         """Rows that wait for a resource to change."""
-        return f"{self.instance}:waits:{source}:{kind}:{resource_id}"
+        return f"{self.instance}:waits:{api}:{kind}:{resource_id}"
 
     def document(self, digest: str) -> str:
         """A workflow document."""

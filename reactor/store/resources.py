@@ -34,10 +34,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One event to be observed: its place in the log, the hash of what it says, and what it says of a resource."""
+    """One event to be observed: its place in the log, the hash of what it says, and what it says of a resource.
+
+    `api` is whose resource it is: sources of one API share its table.
+    """
 
     entry: str
-    source: str
+    api: str
     meaning: str
     sighting: Sighting | None
 
@@ -57,7 +60,7 @@ class Resources:
         return [Verdict(**orjson.loads(result)) for result in results]
 
     def _call(self, observation: Observation) -> Call:
-        source, sighting = observation.source, observation.sighting
+        api, sighting = observation.api, observation.sighting
         kind = sighting.kind if sighting else ""
         return (
             "observe",
@@ -65,16 +68,16 @@ class Resources:
             (
                 observation.entry,
                 self._window,
-                self._keys.resource(source, kind, ""),
-                self._keys.alias(source, kind, ""),
+                self._keys.resource(api, kind, ""),
+                self._keys.alias(api, kind, ""),
                 orjson.dumps(_said(sighting)) if sighting else "",
             ),
         )
 
-    async def state(self, source: str, kind: str, resource_id: str) -> str | None:
+    async def state(self, api: str, kind: str, resource_id: str) -> str | None:
         """The state last seen of a resource, None when it was never seen."""
         async with available():
-            state: Any = await self._redis.hget(self._keys.resource(source, kind, resource_id), "state")
+            state: Any = await self._redis.hget(self._keys.resource(api, kind, resource_id), "state")
         return state.decode() if state else None
 
 

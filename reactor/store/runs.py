@@ -53,7 +53,7 @@ class Awaited:
     `resource` is its id, or the name where `may_be_name`. A name is anybody's choice: it may be another resource's id.
     """
 
-    source: str
+    api: str
     kind: str
     resource: str
     seen: int
@@ -65,7 +65,7 @@ class Awaited:
 class Sighted:
     """A resource whose state changed, so that runs which wait for it, by id or by name, are to be woken."""
 
-    source: str
+    api: str
     kind: str
     id: str
     name: str | None
@@ -134,9 +134,9 @@ class Runs:
 
     def _wait(self, awaited: Awaited) -> list[Arg]:
         return [
-            self._keys.waits(awaited.source, awaited.kind, ""),
-            self._keys.resource(awaited.source, awaited.kind, ""),
-            self._keys.alias(awaited.source, awaited.kind, ""),
+            self._keys.waits(awaited.api, awaited.kind, ""),
+            self._keys.resource(awaited.api, awaited.kind, ""),
+            self._keys.alias(awaited.api, awaited.kind, ""),
             awaited.resource,
             awaited.seen,
             int(awaited.after * 1000),
@@ -150,8 +150,8 @@ class Runs:
 
     def _wake_call(self, sighted: Sighted) -> Call:
         known_by = [sighted.id, *([NAMED + sighted.name] if sighted.name else [])]
-        waits = [self._keys.waits(sighted.source, sighted.kind, each) for each in known_by]
-        resource = self._keys.resource(sighted.source, sighted.kind, sighted.id)
+        waits = [self._keys.waits(sighted.api, sighted.kind, each) for each in known_by]
+        resource = self._keys.resource(sighted.api, sighted.kind, sighted.id)
         return "wake", (self._keys.due,), (self._keys.row(""), resource, self._sweep_after, *waits)
 
     async def get(self, run: str) -> StoredRun | None:

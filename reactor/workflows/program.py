@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reactor.errors import ConfigError, Problem
 from reactor.workflows.apis import Apis, Operation
-from reactor.workflows.document import Document, Step, Workflow
+from reactor.workflows.document import Document, OperationRef, Step, Workflow
 from reactor.workflows.inputs import secret_inputs
 from reactor.workflows.polls import SHAPES, Poll, detect
 from reactor.yaml12 import expected_one_of
@@ -45,15 +45,7 @@ class Program:
 
 def compile_program(document: Document, apis: Apis) -> Program:
     """Put a document to the APIs. Raises ConfigError with every operation that is not found, and the nearest names."""
-    found = {
-        (workflow.id, step.id): _operation(document, step, apis)
-        for workflow in document.workflows.values()
-        for step in workflow.steps
-        if step.operation and step.mode != "receive"
-    }
-    operations = {at: operation for at, operation in found.items() if operation is not None}
-    if missing := [at for at in found if at not in operations]:
-        raise ConfigError(*(_not_found(document, at, apis) for at in missing))
+    operations = _operations(document, apis)
     polls: dict[At, Poll] = {}
     explained: list[Explained] = []
     for workflow in document.workflows.values():
@@ -67,18 +59,31 @@ def compile_program(document: Document, apis: Apis) -> Program:
     return Program(document, operations, polls, tuple(explained), secrets)
 
 
-def _operation(document: Document, step: Step, apis: Apis) -> Operation | None:
-    reference = step.operation
-    if reference is None:
-        return None
-    return apis.operation(reference, document.sources.get(reference.source or ""))
+def _operations(document: Document, apis: Apis) -> dict[At, Operation]:
+    """The operation of each step that calls one. Raises ConfigError with all that are not found, or are ambiguous."""
+    found: dict[At, Operation] = {}
+    problems: list[Problem] = []
+    for workflow in document.workflows.values():
+        for step in workflow.steps:
+            if step.operation and step.mode != "receive":
+                try:
+                    found[workflow.id, step.id] = _operation(document, step.operation, apis)
+                except ConfigError as error:
+                    problems += [_of_step(document, step, problem.message) for problem in error.problems]
+    if problems:
+        raise ConfigError(*problems)
+    return found
 
 
-def _not_found(document: Document, at: At, apis: Apis) -> Problem:
-    step = document.workflows[at[0]].step(at[1])
-    return Problem(
-        document.file, *step.place, f"step {step.id!r}: {expected_one_of(str(step.operation), apis.names())}"
-    )
+def _operation(document: Document, reference: OperationRef, apis: Apis) -> Operation:
+    operation = apis.operation(reference, document.sources.get(reference.source or ""))
+    if operation is None:
+        raise ConfigError(expected_one_of(str(reference), apis.names()))
+    return operation
+
+
+def _of_step(document: Document, step: Step, message: str) -> Problem:
+    return Problem(document.file, *step.place, f"step {step.id!r}: {message}")
 
 
 def _explain(step: Step, poll: Poll | str, operation: Operation | None) -> tuple[str, str]:

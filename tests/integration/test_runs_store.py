@@ -1,6 +1,8 @@
 """Runs in the store: they move once per generation, and a wait is woken once, by what is newer than it knows."""
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +42,13 @@ async def waits(opened: Opened, wait: Awaited, row: NextRow = LATER, run: str = 
     return await opened.store.runs.advance(run, None, fields(), row, wait)
 
 
-async def happens(opened: Opened, *payloads: dict[str, Any]) -> None:
+async def happens(opened: Opened, *payloads: dict[str, Any], source: str = "daytona", config: Path = CONFIG) -> None:
     """Let events come, and a dispatcher react to them."""
     known = len(await opened.store.log.entries())
     for number, payload in enumerate(payloads, known):
-        await append(opened, payload, f"msg_{number}")
+        await append(opened, payload, f"msg_{number}", source)
     entries = await opened.store.log.entries()
-    await Dispatcher(opened.store, opened.queue, load_config(CONFIG), takeover=1.0).react(entries[known:])
+    await Dispatcher(opened.store, opened.queue, load_config(config), takeover=1.0).react(entries[known:])
 
 
 async def row_of(opened: Opened, id: str = "row1") -> Row:
@@ -128,6 +130,20 @@ async def test_one_event_wakes_every_run_that_waits_for_its_resource(opened: Ope
 
     assert {(await row_of(opened, f"row{number}")).state for number in range(20)} == {"due"}
     assert await opened.queue.length() == 20
+
+
+@pytest.mark.parametrize(("organization", "state"), [("{env: DAYTONA_ORGANIZATION_ID}", "due"), ("other", "waiting")])
+async def test_a_run_hears_every_source_of_its_api_and_organization(
+    opened: Opened, tmp_path: Path, organization: str, state: str
+) -> None:
+    config = Path(shutil.copytree(CONFIG, tmp_path / "config"))
+    entry = f"  second:\n    api: daytona\n    organization: {organization}\n    secrets: [DAYTONA_WEBHOOK_SECRET]\n"
+    (config / "sources.yaml").write_text((config / "sources.yaml").read_text() + entry)
+    await waits(opened, awaited())
+
+    await happens(opened, volume("ready", name="data"), source="second", config=config)
+
+    assert (await row_of(opened)).state == state
 
 
 async def test_a_row_that_waits_no_more_is_forgotten_by_the_next_event(opened: Opened, redis: Redis) -> None:

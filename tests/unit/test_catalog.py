@@ -14,6 +14,7 @@ from reactor.errors import ConfigError
 from reactor.workflows.apis import DEFAULT_DEADLINE, Operation
 from reactor.workflows.document import OperationRef, Source
 from reactor.workflows.load import load_document
+from reactor.workflows.program import compile_program
 
 STATE = {"anyOf": [{"type": "string", "enum": ["new", "ready", "broken"]}, {"type": "null"}]}
 THING = {"properties": {"about": {"properties": {"id": {"type": "string"}, "state": STATE}}}}
@@ -147,6 +148,19 @@ def test_an_operation_of_several_apis_is_refused_with_the_way_to_say_which() -> 
         ConfigError, match=r"found list in things and others, expected \$sourceDescriptions.<name>.list"
     ):
         meant(OperationRef(None, id="list"))
+
+
+def test_every_step_whose_operation_is_ambiguous_or_unknown_is_told_with_its_place() -> None:
+    steps = "- {stepId: one, operationId: list}\n- {stepId: two, operationId: lsit}\n- {stepId: three, operationId: makeThing}"
+    text = arazzo(steps).replace("name: api, url: api.yaml", "name: nobody, url: unknown.yaml")
+    document = load_document(text, "test.arazzo.yaml")
+
+    with pytest.raises(ConfigError) as caught:
+        compile_program(document, CATALOG.for_document(document))
+
+    first, second = map(str, caught.value.problems)
+    assert first.startswith("test.arazzo.yaml:8:5: step 'one': found list in things and others")
+    assert second.startswith("test.arazzo.yaml:9:5: step 'two': found 'lsit', expected one of")
 
 
 @pytest.mark.parametrize(

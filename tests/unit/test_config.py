@@ -244,6 +244,20 @@ def test_the_mistakes_of_all_files_are_told_together(directory: Path) -> None:
     ]
 
 
+def test_the_sources_of_one_organization_share_the_state_table_of_their_api(directory: Path) -> None:
+    sources = directory / "sources.yaml"
+    more = "".join(
+        f"  {name}:\n    api: things\n    organization: {organization}\n    secrets: [HOOK]\n"
+        for name, organization in (("twin", "{env: TEST_ORGANIZATION}"), ("stranger", "other"))
+    )
+    sources.write_text(sources.read_text() + more)
+
+    config = load_config(directory)
+
+    tables = [config.table(name) for name in ("daytona", "twin", "stranger", "retired")]
+    assert tables == ["things", "things", "stranger", "retired"]
+
+
 @pytest.mark.parametrize("name", ["secrets.yaml", "sources.yaml"])
 def test_a_missing_file_is_named(directory: Path, name: str) -> None:
     (directory / name).unlink()
