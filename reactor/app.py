@@ -24,6 +24,9 @@ from reactor.webhook import Source, receive
 RETRY_AFTER = "5"
 """Seconds we ask a sender to wait when Redis is unable; Svix's own second attempt comes after five."""
 
+LARGEST_HEAD, MOST_HEADERS = 16 * 1024, 100
+"""Bytes and number of a request's headers. The parser bounds only a head that is not complete yet."""
+
 log = structlog.get_logger("reactor.web")
 
 
@@ -98,7 +101,11 @@ def create_app(web: Web) -> Starlette:
 
 
 def check_framing(headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    """Refuse a body whose length two readers could understand differently, or that would have to be unpacked."""
+    """Refuse an oversized head, a body of ambiguous length, and one that would have to be unpacked."""
+    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEAD:
+        raise DeliveryRejected(
+            431, "head_too_large", f"a request may have {MOST_HEADERS} headers of {LARGEST_HEAD} bytes"
+        )
     names = [name for name, _ in headers]
     if b"transfer-encoding" in names and b"content-length" in names:
         raise DeliveryRejected(400, "ambiguous_length", "Content-Length and Transfer-Encoding in one request")
@@ -127,7 +134,9 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
     return bytes(body)
 
 
-BODY_UNREAD = frozenset({"unknown_source", "ambiguous_length", "encoded_body", "body_too_large", "body_too_slow"})
+BODY_UNREAD = frozenset(
+    {"unknown_source", "head_too_large", "ambiguous_length", "encoded_body", "body_too_large", "body_too_slow"}
+)
 """Refused before the body was read: what is left of it must not be taken for the next request."""
 
 

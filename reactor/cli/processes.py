@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.apis.client import ApiClient
-from reactor.app import Web, create_app
+from reactor.app import LARGEST_HEAD, Web, create_app
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
@@ -29,9 +29,6 @@ from reactor.worker import Worker
 
 BLOCKING = 2.0
 """Seconds that the longest blocking read of any process waits, rounded up."""
-
-LARGEST_HEADERS = 16 * 1024
-"""Bytes of a request's head that may be waited for; a longer one that arrives at once is bounded by one read."""
 
 OPERATIONS_PORTS = {"serve": 8789, "dispatch": 8790, "work": 8791}
 """Where each process listens for operations unless told: one of each fits on a machine."""
@@ -208,7 +205,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # any ASGI application
                 http=_bounded(settings.body_timeout),
-                h11_max_incomplete_event_size=LARGEST_HEADERS,
+                h11_max_incomplete_event_size=LARGEST_HEAD,
                 limit_concurrency=connections,
                 timeout_keep_alive=5,
                 timeout_graceful_shutdown=int(settings.drain),

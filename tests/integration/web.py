@@ -20,11 +20,12 @@ BODY_TIMEOUT = 0.7
 
 @dataclass(frozen=True)
 class Web:
-    """A running web process: its two addresses, and the file that has its logs."""
+    """A running web process: its two addresses, the file that has its logs, and its process id."""
 
     url: str
     operations_url: str
     log: Path
+    pid: int
 
     def client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, trust_env=False)
@@ -71,8 +72,8 @@ async def _exchanged(
 
 
 @contextmanager
-def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web]:
-    """`reactor serve` without a dispatcher, as in production but for its address."""
+def serving(redis_url: str, directory: Path, *, dispatch: bool = False, **environment: str) -> Iterator[Web]:
+    """`reactor serve`, without a dispatcher unless told otherwise; as in production but for its address."""
     log = directory / "web.log"
     variables = os.environ | {
         "DAYTONA_WEBHOOK_SECRET": SECRET,
@@ -82,7 +83,7 @@ def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web
         "REACTOR_LOG_LEVEL": "debug",
         "REACTOR_OPERATIONS_PORT": "0",
     }
-    command = [sys.executable, "-m", "reactor", "serve", "--port", "0", "--no-dispatch"]
+    command = [sys.executable, "-m", "reactor", "serve", "--port", "0", "--dispatch" if dispatch else "--no-dispatch"]
     command += ["--redis", redis_url, "--config", str(CONFIG)]
     with (
         log.open("wb") as logs,
@@ -92,7 +93,7 @@ def serving(redis_url: str, directory: Path, **environment: str) -> Iterator[Web
             assert process.stdout is not None
             line = process.stdout.readline().decode()
             assert "listens on" in line, log.read_text()
-            yield Web(line.split()[-1], process.stdout.readline().decode().split()[-1], log)
+            yield Web(line.split()[-1], process.stdout.readline().decode().split()[-1], log, process.pid)
         finally:
             process.terminate()
             assert process.wait(20) == 0, log.read_text()
