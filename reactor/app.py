@@ -5,7 +5,6 @@ Owns HTTP: limits, statuses and answers. In a webhook request nothing happens bu
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -17,6 +16,7 @@ from starlette.routing import Route
 from reactor.errors import DeliveryRejected, StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.metrics import DELIVERIES
+from reactor.reload import Live
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.webhook import Source, receive
@@ -36,7 +36,7 @@ class Web:
 
     settings: Settings
     store: Store
-    sources: Mapping[str, Source]
+    live: Live
 
     async def webhook(self, request: Request) -> Response:
         """Receive one delivery: 204 once it is in the log, 4xx for a reason, 503 when Redis is unable."""
@@ -68,12 +68,13 @@ class Web:
         return Response(status_code=204)
 
     def _source(self, name: str) -> Source:
-        if name not in self.sources:
+        sources = self.live.now.sources
+        if name not in sources:
             raise DeliveryRejected(404, "unknown_source", "no source of this name is configured")
-        return self.sources[name]
+        return sources[name]
 
     def _refuse(self, name: str, error: DeliveryRejected) -> Response:
-        counted = name if name in self.sources else "(unknown)"  # strangers think up names without end
+        counted = name if name in self.live.now.sources else "(unknown)"  # strangers think up names without end
         DELIVERIES.labels(counted, error.reason).inc()
         log.warning("delivery refused", source=counted, status=error.status, reason=error.reason)
         return _answer(error.status, error.reason, error.detail)

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import structlog
 
-from reactor.config import Config
 from reactor.errors import StoreUnavailable
 from reactor.events import Event, Sighting, meaning
 from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
+from reactor.reload import Live
 from reactor.rules.cel import Unknown
 from reactor.rules.match import CompiledAction, CompiledRun, Decision
 from reactor.store.ledger import NewRow, Plan
@@ -49,10 +49,11 @@ class Arrival:
 class Dispatcher:
     """One reader of the event log; any number may run."""
 
-    def __init__(self, store: Store, queue: JobQueue, config: Config, *, takeover: float) -> None:
+    def __init__(self, store: Store, queue: JobQueue, live: Live, *, takeover: float) -> None:
         self._store = store
         self._queue = queue
-        self._config = config
+        self._live = live
+        self._config = live.config
         self._takeover = takeover
         self._name = f"dispatcher-{uuid4().hex[:12]}"
 
@@ -103,6 +104,7 @@ class Dispatcher:
         Raises StoreUnavailable, DeliveryRejected for a body that can't be read as when it was accepted.
         """
         failpoint("dispatch.after_read")
+        self._config = self._live.config  # one revision for all that is done with these events
         arrivals = [self._arrive(entry) for entry in entries]
         verdicts = await self.observe(arrivals)
         failpoint("dispatch.after_observe")

@@ -4,7 +4,8 @@ Reading changes no key.
 """
 
 import time
-from collections.abc import Iterator
+from collections import Counter as Counted
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 from reactor.queue import JobQueue
 from reactor.store.figures import Figures, read_figures
 from reactor.store.ledger import HISTOGRAM
+from reactor.store.revisions import Process
 from reactor.store.store import Store
 
 PROCESS = CollectorRegistry()
@@ -61,6 +63,7 @@ class _Shared(Collector):
             ("reactor_unknown_rows", "Rows whose effect nobody knows.", figures.unknown),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        yield from _processes(figures.processes)
         planned = CounterMetricFamily(
             "reactor_jobs_planned", "Rows that rules asked for.", value=figures.count("jobs_planned")
         )
@@ -70,6 +73,32 @@ class _Shared(Collector):
             ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
         yield ended
         yield _event_done(figures)
+
+
+def _processes(processes: Sequence[Process]) -> Iterator[Metric]:
+    """Who runs which revision, and who refuses what is on disk."""
+    running = GaugeMetricFamily(
+        "reactor_processes", "Processes, by the revision of the configuration they run.", labels=["role", "revision"]
+    )
+    for (role, revision), number in Counted((each.role, each.revision) for each in processes).items():
+        running.add_metric([role, revision], number)
+    yield running
+    refusing = Counted(each.role for each in processes if each.refused)
+    reloaded = GaugeMetricFamily(
+        "reactor_config_last_reload_successful",
+        "1 if all processes of a role run what is in their directory, 0 if one refuses it.",
+        labels=["role"],
+    )
+    loaded = GaugeMetricFamily(
+        "reactor_config_last_reload_success_timestamp_seconds",
+        "When the longest standing process of a role last brought a configuration into force.",
+        labels=["role"],
+    )
+    for role in sorted({each.role for each in processes}):
+        reloaded.add_metric([role], 0 if refusing[role] else 1)
+        loaded.add_metric([role], min(each.loaded for each in processes if each.role == role))
+    yield reloaded
+    yield loaded
 
 
 def _event_done(figures: Figures) -> HistogramMetricFamily:

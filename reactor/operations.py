@@ -6,6 +6,7 @@ Owns its routes and their answers. Receives no webhook.
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from reactor.errors import StoreError, StoreUnavailable
 from reactor.metrics import render_metrics, render_process_metrics
 from reactor.queue import JobQueue
+from reactor.reload import Live
 from reactor.store.store import Store
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,7 +29,7 @@ class Operations:
     process: str
     store: Store
     queue: JobQueue
-    revision: str
+    live: Live
     stopping: asyncio.Event
 
     async def livez(self, request: Request) -> Response:
@@ -35,18 +37,24 @@ class Operations:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, request: Request) -> Response:
-        """Redis is there, as it must be and writable, a configuration is loaded, and the process is not about to end."""
+        """Redis is there, as it must be and writable, and the process is not about to end.
+
+        Says which configuration is in force, and why what is on disk is not: that leaves the process ready.
+        """
         if self.stopping.is_set():
             return JSONResponse({"ready": False, "process": self.process, "error": "the process was told to end"}, 503)
         try:
             server = await self.store.ready()
         except StoreError as error:
             return JSONResponse({"ready": False, "process": self.process, "error": str(error)}, 503)
+        state = self.live.now
         detail = {
             "ready": True,
             "process": self.process,
             "server": f"{server.name} {'.'.join(map(str, server.version))}",
-            "revision": self.revision,
+            "revision": state.config.revision,
+            "loaded": datetime.fromtimestamp(state.loaded, UTC).isoformat(timespec="seconds"),
+            "refused": state.refused,
             "warnings": server.warnings,
         }
         return JSONResponse(detail)

@@ -64,6 +64,10 @@ class Runner:
         self._catalog = Catalog(config.apis)
         self._programs: dict[str, Program] = {}
 
+    def with_config(self, config: Config) -> "Runner":
+        """The same by another configuration."""
+        return Runner(config, self._store, self._queue, probe=self._probe)
+
     def program(self, text: bytes, file: str = "workflow") -> Program:
         """A document put to the configured APIs. Raises ConfigError with every mistake of it."""
         digest = _digest(text)

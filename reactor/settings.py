@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         description="Name in every key, label and created name; two reactors sharing a Redis or an organization differ in it.",
     )
     config: Path = Field(Path("config"), description="The configuration directory.")
+    reload: float = Field(
+        2.0, gt=0, description="Time between two looks whether the configuration directory has changed."
+    )
 
     host: str = Field("127.0.0.1", description="Address the web process listens on.")
     port: int = Field(8787, ge=0, le=65535, description="Port the web process listens on; 0 takes a free one.")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from reactor.apis.client import ApiClient
-from reactor.config import load_config
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.handlers.context import Context, LeaseLost
 from reactor.handlers.table import GIVING_UP, HANDLERS
 from reactor.queue import JobQueue, Popped
+from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
@@ -119,6 +119,7 @@ class Worker:
         """Perform one row and write down how it ended."""
         row, began = job.row, time.monotonic()
         try:
+            self.context = self.context.now()
             ending = await attempt(row, self.context)
             if await self._finish(job, ending):
                 failpoint("worker.after_finish")
@@ -245,9 +246,9 @@ async def _perform_alone(row: str, number: int) -> None:
     store, client = Store(settings), ApiClient(connections=1, private=settings.private)
     queue = JobQueue(settings.redis_url, settings.instance, store.redis)
     try:
-        config = load_config(settings.config)
-        runner = Runner(config, store, queue, probe=settings.probe)
-        context = Context(settings, config, store.ledger, client, runner)
+        live = Live.load(settings.config)
+        runner = Runner(live.config, store, queue, probe=settings.probe)
+        context = Context(settings, live.config, store.ledger, client, runner, live)
         [claim] = await store.ledger.claim([row], f"stock-{number}")
         if isinstance(claim, Row):
             await store.ledger.finish(claim, await attempt(claim, context))

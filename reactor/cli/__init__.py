@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "run",
     "dispatch": "run",
     "work": "run",
+    "reload": "reload",
     "runs": "runs",
     "workflows": "workflows",
     "apis": "apis",

@@ -15,13 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.apis.client import ApiClient
 from reactor.app import LARGEST_HEAD, Web, create_app
-from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.operations import Operations, create_operations
 from reactor.queue import JobQueue
+from reactor.reload import Live, Reloader
 from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
@@ -81,22 +81,22 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
 
 async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> None:
     """The web process, with the dispatcher beside it unless that runs elsewhere."""
-    config = load_config(settings.config)
-    sources = config.sources()
+    live = Live.load(settings.config, receives=True)
     async with opened(settings) as (store, queue):
-        app = create_app(Web(settings, store, sources))
+        app = create_app(Web(settings, store, live))
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
-            operations = Operations("serve", store, queue, config.revision, stopping)
+            operations = Operations("serve", store, queue, live, stopping)
             async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
 
                 def on_listening(url: str) -> None:
                     on_ready(f"reactor listens on {url}")
                     on_ready(announced)
 
+                tasks.create_task(_reloader(settings, live, store, "serve").run(stopping))
                 server = _Server(settings, app, on_listening, connections=settings.connections)
                 tasks.create_task(server.run(listener, stopping))
                 if dispatch:
-                    _start_dispatcher(tasks, settings, config, store, queue, stopping)
+                    _start_dispatcher(tasks, settings, live, store, queue, stopping)
 
 
 def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT") -> socket.socket:
@@ -126,40 +126,46 @@ async def _operated(settings: Settings, operations: Operations) -> AsyncIterator
 
 async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
     """A dispatcher and a due poller."""
-    config = load_config(settings.config)
+    live = Live.load(settings.config)
     async with opened(settings) as (store, queue):
         with stop_on_signals() as stopping:
-            operations = Operations("dispatch", store, queue, config.revision, stopping)
+            operations = Operations("dispatch", store, queue, live, stopping)
             async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
-                _start_dispatcher(tasks, settings, config, store, queue, stopping)
-                on_ready(f"reactor dispatches (revision {config.revision})")
+                _start_dispatcher(tasks, settings, live, store, queue, stopping)
+                tasks.create_task(_reloader(settings, live, store, "dispatch").run(stopping))
+                on_ready(f"reactor dispatches (revision {live.config.revision})")
                 on_ready(announced)
 
 
 def _start_dispatcher(
     tasks: asyncio.TaskGroup,
     settings: Settings,
-    config: Config,
+    live: Live,
     store: Store,
     queue: JobQueue,
     stopping: asyncio.Event,
 ) -> None:
-    tasks.create_task(Dispatcher(store, queue, config, takeover=settings.takeover).run(stopping))
+    tasks.create_task(Dispatcher(store, queue, live, takeover=settings.takeover).run(stopping))
     tasks.create_task(DuePoller(store, queue).run(stopping))
+
+
+def _reloader(settings: Settings, live: Live, store: Store, role: str) -> Reloader:
+    return Reloader(live, settings.config, store, role=role, every=settings.reload)
 
 
 async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
     """A worker."""
-    config = load_config(settings.config)
+    live = Live.load(settings.config)
     client = ApiClient(connections=settings.concurrency, private=settings.private)
     async with opened(settings) as (store, queue):
         try:
             with stop_on_signals() as stopping:
-                runner = Runner(config, store, queue, probe=settings.probe)
-                worker = Worker(store, queue, Context(settings, config, store.ledger, client, runner))
-                operations = Operations("work", store, queue, config.revision, stopping)
-                async with _operated(settings, operations) as announced:
-                    on_ready(f"reactor works (revision {config.revision})")
+                runner = Runner(live.config, store, queue, probe=settings.probe)
+                worker = Worker(store, queue, Context(settings, live.config, store.ledger, client, runner, live))
+                operations = Operations("work", store, queue, live, stopping)
+                async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
+                    tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
+                    on_ready(f"reactor works (revision {live.config.revision})")
                     on_ready(announced)
                     await worker.run(stopping)
         finally:

@@ -1,10 +1,11 @@
 """Reads the figures that all processes share. Changes no key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reactor.store.client import available
+from reactor.store.revisions import Process
 from reactor.store.store import Store
 
 
@@ -20,6 +21,7 @@ class Figures:
     dead: int
     unknown: int
     counts: Mapping[str, int]
+    processes: Sequence[Process]
 
     def count(self, name: str) -> int:
         """A shared counter; 0 for one that nobody has raised."""
@@ -41,5 +43,6 @@ async def read_figures(store: Store) -> Figures:
         aside=int(aside),
         dead=int(dead),
         unknown=int(unknown),
+        processes=await store.revisions.processes(),
         counts={name.decode(): int(value) for name, value in counts.items()},
     )

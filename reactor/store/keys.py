@@ -54,6 +54,11 @@ TABLE = (
         "a workflow document that runs began with",
         "twice the window after its last run",
     ),
+    Key("{i}:revision:{hash}", "string", "the texts of one revision, by name", "as long as plans that name it"),
+    Key("{i}:text:{hash}", "string", "a file of the configuration, compressed", "as its newest revision"),
+    Key("{i}:accepted:{hash}", "string", "a revision with far fewer rules that a person accepts", "a day"),
+    Key("{i}:process:{process}", "string", "the revision a process runs, and what it refuses", "30 s"),
+    Key("{i}:processes", "zset", "processes, by their last sign of life (s)", "entries go after 300 s"),
     Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
 )
 """The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
@@ -130,6 +135,27 @@ class Keys:
     def document(self, digest: str) -> str:
         """A workflow document."""
         return f"{self.instance}:document:{digest}"
+
+    def revision(self, revision: str) -> str:
+        """The texts of a revision of the configuration."""
+        return f"{self.instance}:revision:{revision}"
+
+    def text(self, digest: str) -> str:
+        """A file of the configuration."""
+        return f"{self.instance}:text:{digest}"
+
+    def accepted(self, revision: str) -> str:
+        """Says that far fewer rules are meant."""
+        return f"{self.instance}:accepted:{revision}"
+
+    def process(self, process: str) -> str:
+        """What a process says of itself."""
+        return f"{self.instance}:process:{process}"
+
+    @property
+    def processes(self) -> str:
+        """All processes that live."""
+        return f"{self.instance}:processes"
 
     def finished(self, state: str) -> str:
         """Rows that ended in a state that a person looks at."""

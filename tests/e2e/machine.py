@@ -162,6 +162,10 @@ class Machine:
 
         return self._ask(rows)
 
+    def all_is_decided(self) -> bool:
+        """Whether no event waits for its decision."""
+        return self._ask(lambda store: store.log.oldest_unacknowledged()) is None
+
     def is_done(self, event_id: str) -> bool:
         """Whether one job followed from an event, and is done."""
         return [job.state for job in self.jobs(event_id)] == ["done"]

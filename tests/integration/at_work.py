@@ -19,6 +19,7 @@ from reactor.app import Web, create_app
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings
+from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
 
@@ -114,8 +115,8 @@ async def at_work(
     async with emulating(time_scale=time_scale) as emulator:
         point_to(emulator, monkeypatch)
         config = load_config(CONFIG)
-        dispatcher = Dispatcher(opened.store, opened.queue, config, takeover=settings.takeover)
-        app = create_app(Web(settings, opened.store, config.sources()))
+        dispatcher = Dispatcher(opened.store, opened.queue, Live(config), takeover=settings.takeover)
+        app = create_app(Web(settings, opened.store, Live(config, receives=True)))
         async with served(app) as url, repeated(dispatcher.run):
             endpoint = {"url": f"{url}/webhooks/daytona", "secret": SECRET}
             await emulator.ask("PUT", "/emulator/endpoints", [endpoint])

@@ -17,6 +17,7 @@ from reactor.config import Config, load_config
 from reactor.due import DuePoller
 from reactor.events import Event
 from reactor.handlers.context import Context
+from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.ledger import NewRow, Plan, Row
@@ -131,7 +132,7 @@ def context_of(
     """What handlers need, on the shipped configuration unless another is given."""
     settings, config = settings or opened.settings, config or load_config(CONFIG)
     runner = Runner(config, opened.store, opened.queue, probe=settings.probe)
-    return Context(settings, config, opened.store.ledger, client, runner)
+    return Context(settings, config, opened.store.ledger, client, runner, Live(config))
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings, running
 from reactor.errors import ReactorError
+from reactor.reload import Live
 from reactor.worker import Worker
 
 KEY = "bk_s3cret"
@@ -168,7 +169,7 @@ rules:
 
     config = load_config(directory)
     appended = await append(opened, volume("ready", name="acme"))
-    await Dispatcher(opened.store, opened.queue, config, takeover=5.0).react(
+    await Dispatcher(opened.store, opened.queue, Live(config), takeover=5.0).react(
         await opened.store.log.read("reader", block=0.1)
     )
     [planned] = await opened.store.ledger.rows_of(appended.entry)

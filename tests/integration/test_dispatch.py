@@ -16,6 +16,7 @@ from reactor.config import load_config
 from reactor.dispatch import READS, Arrival, Dispatcher
 from reactor.errors import StoreUnavailable
 from reactor.metrics import render_metrics
+from reactor.reload import Live
 from reactor.rules.match import Decision
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
@@ -27,7 +28,7 @@ READER = "gone"
 @pytest.fixture
 def dispatcher(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> Dispatcher:
     monkeypatch.setattr("reactor.dispatch.BLOCK", 0.05)
-    return Dispatcher(opened.store, opened.queue, load_config(CONFIG), takeover=opened.settings.takeover)
+    return Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=opened.settings.takeover)
 
 
 @asynccontextmanager
@@ -172,7 +173,7 @@ async def test_events_of_a_dispatcher_that_is_gone_are_taken_over(opened: Opened
 
 async def test_many_dispatchers_share_the_events(opened: Opened) -> None:
     config = load_config(CONFIG)
-    several = [Dispatcher(opened.store, opened.queue, config, takeover=5.0) for _ in range(4)]
+    several = [Dispatcher(opened.store, opened.queue, Live(config), takeover=5.0) for _ in range(4)]
     await logged(opened, *(volume("ready", id=f"vol-{n}", name=f"build-{n}") for n in range(150)))
 
     async with running(several[0]), running(several[1]), running(several[2]), running(several[3]):
@@ -230,7 +231,7 @@ async def test_an_event_that_is_always_faulty_is_set_aside_and_delays_no_other(
     opened: Opened, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reactor.dispatch.BLOCK", 0.05)
-    allergic = Allergic(opened.store, opened.queue, load_config(CONFIG), takeover=0.1)
+    allergic = Allergic(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=0.1)
     _, bad, _ = await logged(opened, *(volume("ready", id=f"vol-{n}", name=f"build-{n}") for n in range(3)))
 
     async with running(allergic):

@@ -15,6 +15,7 @@ from stage import event, iso, logged, now_ms, volume
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
+from reactor.reload import Live
 from reactor.rules.match import Decision
 from reactor.store.keys import Keys
 from reactor.store.log import Entry
@@ -34,7 +35,7 @@ class Deciding:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._config = load_config(CONFIG)
-        self._dispatcher = Dispatcher(opened.store, opened.queue, self._config, takeover=1.0)
+        self._dispatcher = Dispatcher(opened.store, opened.queue, Live(self._config), takeover=1.0)
 
     async def verdict(self, entry: Entry) -> Verdict:
         [verdict] = await self._dispatcher.observe([self._dispatcher._arrive(entry)])

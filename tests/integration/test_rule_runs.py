@@ -16,6 +16,7 @@ from reactor.emulator import EmulatorSettings
 from reactor.errors import ConfigError
 from reactor.handlers.context import Context
 from reactor.handlers.run import run
+from reactor.reload import Live
 from reactor.workflows.run import Run
 
 RULE = """\
@@ -133,7 +134,7 @@ async def test_an_event_starts_a_run_that_begins_its_work(
         monkeypatch.setenv("DAYTONA_API_URL", f"{str(emulator.http.base_url).rstrip('/')}/api")
         monkeypatch.setenv("DAYTONA_API_KEY", EmulatorSettings().api_key)
         appended = await append(opened, volume("error", name="data"))
-        dispatcher = Dispatcher(opened.store, opened.queue, load_config(configured(tmp_path)), takeover=5.0)
+        dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(configured(tmp_path))), takeover=5.0)
 
         await dispatcher.react(await opened.store.log.read("reader", block=0.1))
         [row] = await opened.store.ledger.rows_of(appended.entry)

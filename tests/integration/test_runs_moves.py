@@ -11,6 +11,7 @@ from stage import ended, logged, volume, working
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
+from reactor.reload import Live
 from reactor.runs import Runner, Stage, row_id
 from reactor.workflows.run import Happened, Observed, Replied, TimedOut
 
@@ -75,7 +76,7 @@ async def test_what_was_heard_long_before_a_read_that_shows_otherwise_is_no_news
 ) -> None:
     config = load_config(CONFIG)
     heard = volume("ready", id="vol-run-1", name="run-1", ago=minutes_ago * 60_000)
-    await Dispatcher(opened.store, opened.queue, config, takeover=1.0).react(await logged(opened, heard))
+    await Dispatcher(opened.store, opened.queue, Live(config), takeover=1.0).react(await logged(opened, heard))
 
     generation = await waiting(Runner(config, opened.store, opened.queue, probe=600.0), "run-1")
 

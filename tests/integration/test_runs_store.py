@@ -12,6 +12,7 @@ from stage import append, claimed, eventually, now_ms, refusal, volume
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
+from reactor.reload import Live
 from reactor.store.ledger import Ending, Row
 from reactor.store.runs import Awaited, NextRow
 
@@ -48,7 +49,7 @@ async def happens(opened: Opened, *payloads: dict[str, Any], source: str = "dayt
     for number, payload in enumerate(payloads, known):
         await append(opened, payload, f"msg_{number}", source)
     entries = await opened.store.log.entries()
-    await Dispatcher(opened.store, opened.queue, load_config(config), takeover=1.0).react(entries[known:])
+    await Dispatcher(opened.store, opened.queue, Live(load_config(config)), takeover=1.0).react(entries[known:])
 
 
 async def row_of(opened: Opened, id: str = "row1") -> Row:

@@ -9,6 +9,7 @@ from stage import append, claimed, event, eventually, new_row, planned, volume
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
+from reactor.reload import Live
 
 
 async def test_a_flushed_script_is_loaded_again(opened: Opened, redis: Redis) -> None:
@@ -39,7 +40,7 @@ async def test_a_script_refused_for_one_event_fails_no_other(opened: Opened, red
 
 
 async def test_a_dispatcher_goes_on_after_a_flush_of_everything(opened: Opened, redis: Redis) -> None:
-    dispatcher = Dispatcher(opened.store, opened.queue, load_config(CONFIG), takeover=0.3)
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=0.3)
     poller = DuePoller(opened.store, opened.queue)
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:

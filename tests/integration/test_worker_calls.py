@@ -17,6 +17,7 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings, running
 from reactor.queue import Ticket
+from reactor.reload import Live
 from reactor.store.ledger import Row
 
 
@@ -52,7 +53,7 @@ async def ready_volume(opened: Opened, emulator: httpx2.AsyncClient, name: str =
 
     await eventually(is_ready)
     appended = await append(opened, volume("ready", id=made["id"], name=name), f"msg_{name}")
-    dispatcher = Dispatcher(opened.store, opened.queue, load_config(CONFIG), takeover=5.0)
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=5.0)
     await dispatcher.react(await opened.store.log.read("reader", block=0.1))
     [row] = await opened.store.ledger.rows_of(appended.entry)
     return row

@@ -1,187 +1,75 @@
-"""The configuration: one checked, immutable snapshot of the whole directory, with a revision.
+"""Reads a configuration: from its directory, or from the texts that were kept of an earlier revision.
 
-Owns reading the directory and what only shows when its files are seen together. A load either yields a whole Config or
+Owns what only shows when its files are seen together. A load either yields a whole Config or
 a ConfigError with every problem of every file; nothing is half loaded.
 """
 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel
 
 from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Create, Provider, Resource
-from reactor.apis.recognise import recognise
 from reactor.catalog import Catalog
 from reactor.checks import EventFields, call_faults, loop_faults, run_faults
+from reactor.config.files import Directory, Files, Kept
+from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, WorkflowFile
 from reactor.errors import ConfigError, Problem
-from reactor.events import Event
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledCall, CompiledRule, Rules
 from reactor.rules.model import RuleFile
 from reactor.secrets import Secret
-from reactor.webhook import Source
 from reactor.workflows.load import load_document
-from reactor.workflows.program import Program, compile_program
+from reactor.workflows.program import compile_program
 from reactor.yaml12 import Document, expected_one_of, load, validate
 
 M = TypeVar("M", bound=BaseModel)
 ARAZZO = ".arazzo.yaml"
-"""How the names of Arazzo documents end."""
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
-
-
-class Model(BaseModel):
-    """Base of the files below: unknown fields are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SecretEntry(Model):
-    """Where a secret is: exactly one of `env` and `file`, and the hosts it may be sent to."""
-
-    env: str = ""
-    file: str = ""
-    hosts: list[str] = []
-
-
-class SecretsFile(Model):
-    """`secrets.yaml`."""
-
-    secrets: dict[str, SecretEntry]
-
-
-class Organization(Model):
-    """The organization's id, or the environment variable that has it."""
-
-    id: str = ""
-    env: str = ""
-
-    def read(self) -> str:
-        """The id as it is now; empty when there is none."""
-        return self.id or os.environ.get(self.env, "").strip()
-
-
-def _organization(value: Any) -> Any:
-    return {"id": value} if isinstance(value, str) else value
-
-
-class SourceEntry(Model):
-    """A sender of webhooks: which API its events are about, its organization and its secrets by name."""
-
-    api: str
-    organization: Annotated[Organization, BeforeValidator(_organization)]
-    secrets: list[str] = Field(min_length=1)
-    headers: Literal["svix", "webhook", "either"] = "svix"
-
-
-class SourcesFile(Model):
-    """`sources.yaml`."""
-
-    sources: dict[Name, SourceEntry] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class WorkflowFile:
-    """An Arazzo document of `workflows/`: its text, which runs keep, and what it is for the configured APIs."""
-
-    text: bytes
-    program: Program
-
-    def chosen(self, workflow_id: str) -> str:
-        """The workflow that is meant; the first one when none is named."""
-        return workflow_id or next(iter(self.program.document.workflows))
-
-
-@dataclass(frozen=True)
-class Config:
-    """One revision of everything that ops teams write."""
-
-    revision: str
-    apis: Mapping[str, Api]
-    rules: Rules
-    source_entries: Mapping[str, SourceEntry]
-    secrets: Mapping[str, Secret]
-    workflows: Mapping[str, WorkflowFile]
-
-    def api_of(self, source: str) -> Api | None:
-        """The API that a source's events are about; None for a source that is no longer configured."""
-        entry = self.source_entries.get(source)
-        return self.apis[entry.api] if entry else None
-
-    def table(self, source: str) -> str:
-        """Whose state table a source's events are entered into: its API's, for all sources of the API's organization.
-
-        An API is called for one organization, that of its first source. What is said of another's resources is kept
-        apart under the source's own name: their names may be the same.
-        """
-        entry = self.source_entries.get(source)
-        if entry is None:
-            return source
-        first = next(each for each in self.source_entries.values() if each.api == entry.api)
-        return entry.api if entry.organization == first.organization else source
-
-    def recognise(self, event: Event) -> Event:
-        """The event with its type also where the payload does not say it."""
-        return recognise(event, [api.webhooks for api in self.apis.values() if api.webhooks])
-
-    def sources(self) -> dict[str, Source]:
-        """The sources with their secrets, ready to verify. Raises ConfigError: secret or organization missing or wrong."""
-        built: dict[str, Source] = {}
-        problems: list[Problem] = []
-        for name, entry in self.source_entries.items():
-            try:
-                built[name] = self._source(name, entry)
-            except ConfigError as error:
-                problems += error.problems
-        if problems:
-            raise ConfigError(*problems)
-        return built
-
-    def _source(self, name: str, entry: SourceEntry) -> Source:
-        organization = entry.organization.read()
-        if not organization:
-            raise ConfigError(f"source {name} has no organization: set {entry.organization.env or 'organization'}")
-        values = [value for secret in entry.secrets if (value := self.secrets[secret].peek())]
-        if not values:
-            raise ConfigError(
-                f"source {name} has no secret: set one of {', '.join(_place(self.secrets[s]) for s in entry.secrets)} "
-                "to the signing secret (whsec_…) of the webhook endpoint"
-            )
-        return Source.build(name, organization, values, headers=entry.headers)
+TESTS = ".test.yaml"
+"""How the names of Arazzo documents end, and those of tests beside rules, which no decision needs."""
 
 
 def load_config(directory: Path) -> Config:
     """Read, check and compile a configuration directory. Raises ConfigError with every problem."""
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no directory: set REACTOR_CONFIG, or run where `config/` is")
-    return _Loader(directory).load()
+    return _Loader(Directory(directory)).load()
+
+
+def load_kept(revision: str, texts: Mapping[str, bytes]) -> Config:
+    """A configuration as it was, from the texts kept of a revision. Raises ConfigError with every problem.
+
+    Servers that the environment names are those of today.
+    """
+    return _Loader(Kept(revision, texts)).load()
 
 
 class _Loader:
     """Collects problems over all files, so that one look tells everything."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, files: Files) -> None:
+        self.files = files
         self.problems: list[Problem] = []
-        self.digest = hashlib.sha256()
+        self.texts: dict[str, bytes] = {}
 
     def load(self) -> Config:
         """Each file by itself, then all together: what refers to a broken file is not to blame for it."""
-        secret_files = self._read([self.directory / "secrets.yaml"], SecretsFile)
-        source_files = self._read([self.directory / "sources.yaml"], SourcesFile)
-        provider_files = self._read(self.directory.glob("apis/*.yaml"), Provider)
-        rule_files = self._read(self.directory.glob("rules/*.yaml"), RuleFile)
-        for path in self.directory.glob("rules/*.yml"):
-            self.problems.append(Problem(str(path), 0, 0, "is not read: rename it, files of rules end in .yaml"))
+        secret_files = self._read(["secrets.yaml"], SecretsFile)
+        source_files = self._read(["sources.yaml"], SourcesFile)
+        provider_files = self._read(self._names("apis/*.yaml"), Provider)
+        rule_files = self._read(self._names("rules/*.yaml"), RuleFile)
+        for name in self._names("rules/*.yml"):
+            self.problems.append(
+                Problem(self.files.place(name), 0, 0, "is not read: rename it, files of rules end in .yaml")
+            )
         openapis = self._openapis(provider_files)
         self._raise_problems()
         secrets = self._secrets(secret_files)
@@ -194,19 +82,19 @@ class _Loader:
         workflows = self._workflows(apis)
         rules = self._rules(rule_files, apis, workflows, secrets)
         self._raise_problems()
-        return Config(self.digest.hexdigest()[:12], apis, Rules(rules), sources, secrets, workflows)
+        return Config(_revision(self.texts), apis, Rules(rules), sources, secrets, workflows, self.texts)
 
     def _raise_problems(self) -> None:
         if self.problems:
             raise ConfigError(*self.problems)
 
-    def _read(self, paths: Iterable[Path], model: type[M]) -> list[tuple[Document, M]]:
+    def _read(self, names: Iterable[str], model: type[M]) -> list[tuple[Document, M]]:
         """The files that are sound, each as its document and its model."""
         files = []
-        for path in sorted(path for path in paths if not path.name.endswith(".test.yaml")):
+        for name in names:
             try:
-                if (content := self._content(path)) is not None:
-                    document = load(content, str(path))
+                if not name.endswith(TESTS) and (content := self._content(name)) is not None:
+                    document = load(content, self.files.place(name))
                     files.append((document, validate(document, model)))
             except ConfigError as error:
                 self.problems += error.problems
@@ -216,26 +104,33 @@ class _Loader:
         """The OpenAPI documents that provider files name, those that are sound."""
         openapis = {}
         for name in sorted({name for _, file in files for name in (file.openapi, file.webhooks) if name}):
-            path = self.directory / "apis" / name
+            place = self.files.place(f"apis/{name}")
             try:
-                if (content := self._content(path, "; make it with `reactor apis import`")) is not None:
+                if (content := self._content(f"apis/{name}", "; make it with `reactor apis import`")) is not None:
                     document = orjson.loads(content)
                     openapis[name] = OpenApi.parse(document if isinstance(document, dict) else {})
             except orjson.JSONDecodeError as error:
-                self.problems.append(Problem(str(path), error.lineno, error.colno, f"found no JSON: {error.msg}"))
+                self.problems.append(Problem(place, error.lineno, error.colno, f"found no JSON: {error.msg}"))
             except ConfigError as error:
-                self.problems += [replace(problem, file=str(path)) for problem in error.problems]
+                self.problems += [replace(problem, file=place) for problem in error.problems]
         return openapis
 
-    def _content(self, path: Path, remedy: str = "") -> bytes | None:
+    def _names(self, pattern: str) -> list[str]:
+        try:
+            return self.files.names(pattern)
+        except OSError as error:
+            place = self.files.place(pattern.rpartition("/")[0])
+            self.problems.append(Problem(place, 0, 0, f"can't be read: {error.strerror}"))
+            return []
+
+    def _content(self, name: str, remedy: str = "") -> bytes | None:
         """A file's bytes, which become part of the revision; None if it can't be read."""
         try:
-            content = path.read_bytes()
+            self.texts[name] = self.files.read(name)
         except OSError as error:
-            self.problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}{remedy}"))
+            self.problems.append(Problem(self.files.place(name), 0, 0, f"can't be read: {error.strerror}{remedy}"))
             return None
-        self.digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
-        return content
+        return self.texts[name]
 
     def _secrets(self, files: Iterable[tuple[Document, SecretsFile]]) -> dict[str, Secret]:
         secrets = {}
@@ -329,12 +224,12 @@ class _Loader:
     def _workflows(self, apis: Mapping[str, Api]) -> dict[str, WorkflowFile]:
         """The Arazzo documents by the names of their files. Raises ConfigError if one is broken."""
         workflows, catalog, broken = {}, Catalog(apis), False
-        for path in sorted(self.directory.glob(f"workflows/*{ARAZZO}")):
+        for path in self._names(f"workflows/*{ARAZZO}"):
             try:
                 if (content := self._content(path)) is not None:
-                    document = load_document(content, str(path))
+                    document = load_document(content, self.files.place(path))
                     program = compile_program(document, catalog.for_document(document))
-                    workflows[path.name.removesuffix(ARAZZO)] = WorkflowFile(content, program)
+                    workflows[Path(path).name.removesuffix(ARAZZO)] = WorkflowFile(content, program)
             except ConfigError as error:
                 self.problems += error.problems
                 broken = True
@@ -400,5 +295,9 @@ def _host(server: str) -> str:
         return ""
 
 
-def _place(secret: Secret) -> str:
-    return secret.env or secret.file
+def _revision(texts: Mapping[str, bytes]) -> str:
+    """A name for exactly these texts."""
+    digest = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        digest.update(f"{name}\0{len(text)}\0".encode() + text)
+    return digest.hexdigest()[:12]

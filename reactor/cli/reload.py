@@ -1,0 +1,82 @@
+"""`reactor reload`: which revision of the configuration each process runs, and what keeps the one on disk out of force."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import orjson
+
+from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.config import Config, load_config
+from reactor.errors import ReactorError
+from reactor.settings import Settings
+from reactor.store.revisions import Process
+from reactor.store.store import Store
+
+LOOK = 0.2
+"""Seconds between two looks while waiting."""
+
+
+@click.command(
+    short_help="Which revision each process runs.",
+    epilog="""\b
+Examples:
+  reactor reload                   who runs what, and what is refused
+  reactor reload --wait 90         until every process runs what is in the directory here
+  reactor reload --accept-shrink   most of the rules are meant to go
+""",
+)
+@config_option
+@click.option(
+    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until all run what is here; else 1."
+)
+@click.option("--accept-shrink", is_flag=True, help="More than half of the rules are meant to go.")
+@json_option
+def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json: bool) -> None:
+    """Compare the directory here with what the processes run.
+
+    Processes look at their directories by themselves every few seconds and bring what is sound into force; nothing has
+    to be told to them but that a much smaller set of rules is meant.
+    """
+    settings = settings_of(config)
+    here = load_config(settings.config)
+    processes = asyncio.run(_compared(settings, here, wait or 0.0, accept_shrink))
+    if as_json:
+        click.echo(orjson.dumps({"here": here.revision, "processes": [asdict(each) for each in processes]}))
+    else:
+        click.echo("\n".join(_lines(here, processes, accept_shrink)))
+    if wait is not None and not _everywhere(here, processes):
+        raise ReactorError(f"after {wait:g} s not every process runs revision {here.revision}")
+
+
+async def _compared(settings: Settings, here: Config, wait: float, accept: bool) -> list[Process]:
+    store, deadline = Store(settings), time.monotonic() + wait
+    try:
+        if accept:
+            await store.revisions.accept(here.revision)
+        while True:
+            processes = await store.revisions.processes()
+            if _everywhere(here, processes) or time.monotonic() >= deadline:
+                return processes
+            await asyncio.sleep(LOOK)
+    finally:
+        await store.close()
+
+
+def _everywhere(here: Config, processes: list[Process]) -> bool:
+    return bool(processes) and all(process.revision == here.revision for process in processes)
+
+
+def _lines(here: Config, processes: list[Process], accepted: bool) -> list[str]:
+    lines = [f"here        {here.revision}  {len(here.rules.rules)} rules"]
+    if accepted:
+        lines.append(
+            f"Accepted: revision {here.revision} may have far fewer rules. It comes into force within seconds."
+        )
+    for process in processes:
+        said = "" if process.revision == here.revision else "  (not what is here)"
+        lines.append(f"{process.role:<12}{process.revision}  {process.rules} rules  on {process.host}{said}")
+        lines += [f"  refuses: {line}" for line in process.refused.splitlines()]
+    return lines if processes else [*lines, "no process runs"]

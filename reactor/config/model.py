@@ -1,0 +1,148 @@
+"""What a configuration is: the shape of `secrets.yaml` and `sources.yaml`, and the checked, immutable whole.
+
+Reads no file and checks nothing across files: that is the loader's.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from reactor.apis.client import Api
+from reactor.apis.recognise import recognise
+from reactor.errors import ConfigError, Problem
+from reactor.events import Event
+from reactor.rules.match import Rules
+from reactor.secrets import Secret
+from reactor.webhook import Source
+from reactor.workflows.program import Program
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+
+
+class Model(BaseModel):
+    """Base of the files below: unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SecretEntry(Model):
+    """Where a secret is: exactly one of `env` and `file`, and the hosts it may be sent to."""
+
+    env: str = ""
+    file: str = ""
+    hosts: list[str] = []
+
+
+class SecretsFile(Model):
+    """`secrets.yaml`."""
+
+    secrets: dict[str, SecretEntry]
+
+
+class Organization(Model):
+    """The organization's id, or the environment variable that has it."""
+
+    id: str = ""
+    env: str = ""
+
+    def read(self) -> str:
+        """The id as it is now; empty when there is none."""
+        return self.id or os.environ.get(self.env, "").strip()
+
+
+def _organization(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class SourceEntry(Model):
+    """A sender of webhooks: which API its events are about, its organization and its secrets by name."""
+
+    api: str
+    organization: Annotated[Organization, BeforeValidator(_organization)]
+    secrets: list[str] = Field(min_length=1)
+    headers: Literal["svix", "webhook", "either"] = "svix"
+
+
+class SourcesFile(Model):
+    """`sources.yaml`."""
+
+    sources: dict[Name, SourceEntry] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class WorkflowFile:
+    """An Arazzo document of `workflows/`: its text, which runs keep, and what it is for the configured APIs."""
+
+    text: bytes
+    program: Program
+
+    def chosen(self, workflow_id: str) -> str:
+        """The workflow that is meant; the first one when none is named."""
+        return workflow_id or next(iter(self.program.document.workflows))
+
+
+@dataclass(frozen=True)
+class Config:
+    """One revision of everything that ops teams write."""
+
+    revision: str
+    apis: Mapping[str, Api]
+    rules: Rules
+    source_entries: Mapping[str, SourceEntry]
+    secrets: Mapping[str, Secret]
+    workflows: Mapping[str, WorkflowFile]
+    texts: Mapping[str, bytes]
+    """The files it was made of, by their names: enough to make it again."""
+
+    def api_of(self, source: str) -> Api | None:
+        """The API that a source's events are about; None for a source that is no longer configured."""
+        entry = self.source_entries.get(source)
+        return self.apis[entry.api] if entry else None
+
+    def table(self, source: str) -> str:
+        """Whose state table a source's events are entered into: its API's, for all sources of the API's organization.
+
+        An API is called for one organization, that of its first source. What is said of another's resources is kept
+        apart under the source's own name: their names may be the same.
+        """
+        entry = self.source_entries.get(source)
+        if entry is None:
+            return source
+        first = next(each for each in self.source_entries.values() if each.api == entry.api)
+        return entry.api if entry.organization == first.organization else source
+
+    def recognise(self, event: Event) -> Event:
+        """The event with its type also where the payload does not say it."""
+        return recognise(event, [api.webhooks for api in self.apis.values() if api.webhooks])
+
+    def sources(self) -> dict[str, Source]:
+        """The sources with their secrets, ready to verify. Raises ConfigError: secret or organization missing or wrong."""
+        built: dict[str, Source] = {}
+        problems: list[Problem] = []
+        for name, entry in self.source_entries.items():
+            try:
+                built[name] = self._source(name, entry)
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+        return built
+
+    def _source(self, name: str, entry: SourceEntry) -> Source:
+        organization = entry.organization.read()
+        if not organization:
+            raise ConfigError(f"source {name} has no organization: set {entry.organization.env or 'organization'}")
+        values = [value for secret in entry.secrets if (value := self.secrets[secret].peek())]
+        if not values:
+            raise ConfigError(
+                f"source {name} has no secret: set one of {', '.join(_place(self.secrets[s]) for s in entry.secrets)} "
+                "to the signing secret (whsec_…) of the webhook endpoint"
+            )
+        return Source.build(name, organization, values, headers=entry.headers)
+
+
+def _place(secret: Secret) -> str:
+    return secret.env or secret.file
