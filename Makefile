@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check fmt lock clean
+.PHONY: help demo dev test check crash fmt lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ check: $(READY) ## Format, lint, types, import contracts and unit tests, in unde
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(BIN)/mypy && $(BIN)/lint-imports
 	$(BIN)/pytest tests/unit
+
+crash: $(READY) ## Kill, pause and cut what works, and see what that did: KILLS= SEED= EVENTS= RUNS= FSYNC=
+	@PYTHONPATH=tests $(BIN)/python -m crash $(foreach name,kills seed events runs fsync,$(if $($(shell echo $(name) | tr a-z A-Z)),--$(name) $($(shell echo $(name) | tr a-z A-Z))))
 
 fmt: $(READY) ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .

@@ -16,7 +16,7 @@ from reactor.store.store import Store
 TICK = 0.5
 """Seconds between two looks; recovery and retries are late by at most this."""
 
-TIDY = 60.0
+TIDY = 10.0
 CONSUMER_IDLE = 600.0
 """Seconds between two rounds of tidying, and of silence after which a dispatcher's consumer is gone for good."""
 
@@ -54,6 +54,13 @@ class DuePoller:
         if time.monotonic() - self._tidied > TIDY:
             self._tidied = time.monotonic()
             await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
+            await self.forget_ended_jobs()
+
+    async def forget_ended_jobs(self) -> None:
+        """A worker that died between the end of a row and of its RQ job left the job: RQ would show it for ever."""
+        taken = await self._queue.taken()
+        live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
+        await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives])
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

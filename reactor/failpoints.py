@@ -28,7 +28,7 @@ SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}
 
 
 class _Armed:
-    """What REACTOR_FAILPOINT asks for, read once at import: an armed point never moves while a process runs."""
+    """What REACTOR_FAILPOINT asks for: read at import, and never again while a process runs."""
 
     def __init__(self, setting: str) -> None:
         point, _, action = setting.partition(":")
@@ -40,6 +40,12 @@ class _Armed:
 
 
 _armed = _Armed(os.environ.get("REACTOR_FAILPOINT", ""))
+
+
+def arm(setting: str) -> None:
+    """Arm what `setting` asks for instead; for a process that is forked from one that had imported this."""
+    global _armed  # what a process is armed with is a fact of that process
+    _armed = _Armed(setting)
 
 
 def failpoint(name: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -144,6 +144,12 @@ class JobQueue:
             for job_id in job_ids:
                 self._remove(pipeline, job_id)
             await pipeline.execute()
+
+    async def taken(self, *, count: int = 1000) -> list[str]:
+        """Jobs that RQ takes for running, the rows' ids before the last dash; some may be of workers that are gone."""
+        async with available():
+            entries: Any = await self._redis.zrange(self._running.key, 0, count - 1)
+        return [entry.decode().partition(":")[0] for entry in entries]
 
     async def refuse(self, job_id: str) -> None:
         """Put a job that is not ours among RQ's failed ones, where a person can see it; it never runs."""

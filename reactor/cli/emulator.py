@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import fields
+from math import inf
 from typing import Any
 
 import click
@@ -57,6 +58,7 @@ Examples:
 @click.option("--organization", "organization_id", default=DEFAULTS.organization_id, show_default=True)
 @click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about the real pace.")
 @click.option("--retry-scale", default=1.0, show_default=True, help="Pauses between delivery attempts; 1 is Svix's.")
+@click.option("--retry-limit", default=inf, help="No pause between delivery attempts is longer, in seconds.")
 @faults_option
 @click.option("--seed", default=0, show_default=True, help="Makes the faults' dice repeatable.")
 def emulator(host: str, port: int, webhook: str | None, secret: str | None, faults: Faults, **settings: Any) -> None:

@@ -64,6 +64,7 @@ class Svix:
         chance: Chance,
         endpoints: tuple[Endpoint, ...],
         retry_scale: float,
+        retry_limit: float,
     ) -> None:
         self.endpoints = endpoints
         self.attempts: deque[Attempt] = deque(maxlen=LOG_LENGTH)
@@ -73,6 +74,7 @@ class Svix:
         self._background = background
         self._chance = chance
         self._retry_scale = retry_scale
+        self._retry_limit = retry_limit
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._held: list[tuple[Message, Endpoint]] = []
 
@@ -130,7 +132,7 @@ class Svix:
         try:
             await asyncio.sleep(self._chance.seconds(self._chance.faults.delay))
             for number, pause in enumerate(RETRY_PAUSES, start=1):
-                await asyncio.sleep(pause * self._retry_scale)
+                await asyncio.sleep(min(pause * self._retry_scale, self._retry_limit))
                 attempt = await self._attempt(message, endpoint, number)
                 self.attempts.append(attempt)
                 if attempt.succeeded:

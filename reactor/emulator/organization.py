@@ -53,7 +53,14 @@ class Organization:
         self.calls = CallLog()
         self.limits = Limits(settings.limits)
         self.keys = settings.keys()
-        self.svix = Svix(self.client, self.background, self.chance, settings.endpoints, settings.retry_scale)
+        self.svix = Svix(
+            self.client,
+            self.background,
+            self.chance,
+            settings.endpoints,
+            settings.retry_scale,
+            settings.retry_limit,
+        )
         announcer = Announcer(self.svix, settings.organization_id)
         pace = Pace(self.chance, settings.time_scale)
         journeys = Journeys(announcer, self.chance, self.background, pace)

@@ -1,5 +1,6 @@
 """How an emulator is set up. Values only; the faults have a module of their own."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -29,7 +30,7 @@ class EmulatorSettings:
     """One emulated organization.
 
     `time_scale` multiplies how long states last (1.0 is about Daytona's pace); `retry_scale` multiplies the
-    pauses between the attempts of a delivery (1.0 is Svix's schedule of 27 hours).
+    pauses between the attempts of a delivery (1.0 is Svix's schedule of 27 hours), none longer than `retry_limit` seconds.
     """
 
     api_key: str = "dtn_emulator"
@@ -38,6 +39,7 @@ class EmulatorSettings:
     endpoints: tuple[Endpoint, ...] = ()
     time_scale: float = 1.0
     retry_scale: float = 1.0
+    retry_limit: float = math.inf
     faults: Faults = field(default_factory=Faults)
     limits: Mapping[Throttler, Limit] = field(default_factory=dict)
     seed: int = 0

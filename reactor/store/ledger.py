@@ -24,6 +24,9 @@ HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 3
 
 MALFORMED = "malformed"
 
+LIVE = frozenset({b"due", b"waiting", b"running"})
+"""States of a row that has not ended, as Redis returns them."""
+
 State = Literal["due", "waiting", "running", "done", "dead", "cancelled", "unknown"]
 
 
@@ -201,6 +204,15 @@ class Ledger:
         async with available():
             fields: Any = await self._redis.hgetall(self._keys.row(row))
         return _row(row, fields) if fields else None
+
+    async def live(self, rows: Sequence[str]) -> list[bool]:
+        """Whether each row is there and has not ended."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for row in rows:
+                pipeline.hget(self._keys.row(row), "state")
+            states = await pipeline.execute()
+        return [state in LIVE for state in states]
 
     async def rows_of(self, entry: str) -> list[Row]:
         """The rows that followed from the event at a log entry."""

@@ -8,6 +8,7 @@ from stage import claimed, eventually, expired, new_row, planned, said
 from structlog.testing import capture_logs
 
 from reactor.due import DuePoller
+from reactor.queue import Ticket
 from reactor.store.ledger import Ending
 
 
@@ -79,3 +80,16 @@ async def test_consumers_that_are_gone_are_forgotten_unless_they_hold_an_event(o
         ]
 
     await eventually(forgotten)
+
+
+async def test_a_job_whose_worker_died_after_the_end_of_its_row_is_forgotten(opened: Opened, redis: Redis) -> None:
+    await planned(opened, new_row("ended"), new_row("running"))
+    await opened.queue.enqueue([Ticket("ended"), Ticket("running")])
+    await opened.queue.pop("worker", 2)
+    await opened.store.ledger.finish(await claimed(opened, "ended"), Ending("done"))
+    await claimed(opened, "running")
+
+    await DuePoller(opened.store, opened.queue).forget_ended_jobs()
+
+    assert await opened.queue.taken() == ["running-0"]
+    assert redis.keys("rq:job:*") == [b"rq:job:running-0"]
