@@ -127,6 +127,7 @@ class Dispatcher:
             organization=entry.organization,
             body=entry.body,
             received=entry.accepted,
+            origin=entry.origin,
         )
         event, api = self._config.recognise(event), self._config.api_of(entry.source)
         return Arrival(entry, event, api.provider.sighting(event, accepted=entry.accepted) if api else None)
@@ -160,6 +161,7 @@ class Dispatcher:
             "event observed",
             event_id=arrival.event.id,
             type=arrival.event.type,
+            origin=arrival.event.origin,
             verdict=verdict.verdict,
             resource=verdict.id,
         )

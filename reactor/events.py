@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -22,6 +22,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _TEXT_FIELDS = ("event", "id", "organizationId")
+
+Origin = Literal["webhook", "read", "watch", "reconcile"]
+"""Where an event comes from: its provider told it, or a read showed it (a run's, a watch's, a reconcile's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,23 @@ class Event:
     """When the provider made the payload, in milliseconds since the epoch; None if it doesn't say, or not usably."""
     received: int | None
     """When the reactor accepted it, in milliseconds since the epoch."""
+    origin: Origin = "webhook"
+
+    @property
+    def body(self) -> bytes:
+        """The payload, as the event log has it of an event that no webhook told."""
+        return orjson.dumps(self.data)
 
     @classmethod
     def from_payload(
-        cls, *, id: str, source: str, organization: str, body: bytes, received: int | None = None
+        cls,
+        *,
+        id: str,
+        source: str,
+        organization: str,
+        body: bytes,
+        received: int | None = None,
+        origin: Origin = "webhook",
     ) -> "Event":
         """Read a payload; `organization` stands in where the payload names none.
 
@@ -66,14 +82,18 @@ class Event:
             data=data,
             time=_milliseconds(data.get("timestamp")),
             received=received,
+            origin=origin,
         )
 
 
 def meaning(event: Event) -> str:
     """A short hash that two events share if they say the same, whatever their ids and the time they were made.
 
-    Daytona gives its messages no id of their own to Svix, so one change sent twice arrives under two ids.
+    Daytona gives its messages no id of their own to Svix, so one change sent twice arrives under two ids. What a read
+    showed has an id that says what it saw; that a resource comes from one state to another again is no repetition.
     """
+    if event.origin != "webhook":
+        return hashlib.blake2b(f"{event.source}\0{event.id}".encode(), digest_size=16).hexdigest()
     said = {key: value for key, value in event.data.items() if key != "timestamp"}
     canonical = orjson.dumps([event.source, said], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
@@ -130,3 +150,18 @@ class Sighting:
     """1 for a state that nothing follows, else 0: it stands whatever the times say."""
     settled: int
     """1 for a state that a wait may end in, else 0: of two states at one time, it is the later one."""
+    birth: bool = False
+    """Whether it says that the resource was made, which happens once."""
+    upto: int | None = None
+    """Of a read, until when (ms) it may have looked: the event that told of this state may be dated anywhere up to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the state table has of a resource; nothing of one it never saw. `at` is in milliseconds since the epoch."""
+
+    state: str | None = None
+    at: int = 0
+    seq: int = 0
+    announced: bool = False
+    """Whether an event said that it was created."""

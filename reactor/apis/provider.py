@@ -33,6 +33,9 @@ def _path_or_text(text: str) -> str:
 FAST_CLOCK = 300_000
 """Milliseconds by which an event's time may be ahead: one from a far future would make everything after it stale."""
 
+CLOCKS = 5_000
+"""Milliseconds by which the clock of who reads may be behind the provider's, and a reply late."""
+
 Path = Annotated[str, AfterValidator(_path)]
 """Where a value stands in a JSON object: `$.labels.team`."""
 
@@ -97,6 +100,11 @@ class Announcement(Model):
     name: Path = "$.name"
     state: Annotated[str, AfterValidator(_path_or_text)]
     before: Path | None = Field(None, alias="from")
+
+    @property
+    def is_birth(self) -> bool:
+        """Whether it says that a resource was made, in whatever state: the others are about a change, or an end."""
+        return self.before is None and self.state.startswith("$")
 
 
 class NextPage(Model):
@@ -217,15 +225,19 @@ class Provider(Model):
         resource = self.resources[kind]
         announced = resource.events[event.type]
         state = _text(look(announced.state, event.data))
+        at = accepted if event.time is None else min(event.time, accepted + FAST_CLOCK)
+        looked = event.origin != "webhook"
         return Sighting(
             kind=kind,
             id=_text(look(announced.id, event.data)),
             name=_text(look(announced.name, event.data)),
             state=state,
-            at=accepted if event.time is None else min(event.time, accepted + FAST_CLOCK),
+            at=at,
             guarded=announced.before is not None,
             terminal=int(state in resource.terminal),
             settled=int(state in resource.settled),
+            birth=announced.is_birth,
+            upto=at + int(resource.staleness * 1000) + CLOCKS if looked else None,
         )
 
 

@@ -209,6 +209,9 @@ class _Loader:
             for name, entry in file.sources.items():
                 if entry.api not in apis:
                     self.problems.append(document.problem(("sources", name, "api"), expected_one_of(entry.api, apis)))
+                elif name in apis and name != entry.api:
+                    message = f"found the name of an API, expected another: its events are about {entry.api}"
+                    self.problems.append(document.problem(("sources", name), message, key=True))
                 for number, secret in enumerate(entry.secrets):
                     self._secret(document, ("sources", name, "secrets", number), secret, secrets)
                 sources[name] = entry

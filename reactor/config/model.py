@@ -98,9 +98,12 @@ class Config:
     """The files it was made of, by their names: enough to make it again."""
 
     def api_of(self, source: str) -> Api | None:
-        """The API that a source's events are about; None for a source that is no longer configured."""
+        """The API that a source's events are about; None for a source that is no longer configured.
+
+        An API without webhooks is the source of what is read of it.
+        """
         entry = self.source_entries.get(source)
-        return self.apis[entry.api] if entry else None
+        return self.apis[entry.api] if entry else self.apis.get(source)
 
     def table(self, source: str) -> str:
         """Whose state table a source's events are entered into: its API's, for all sources of the API's organization.

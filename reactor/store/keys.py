@@ -30,6 +30,7 @@ TABLE = (
         "twice the window after its last event",
     ),
     Key("{i}:alias:{api}:{kind}:{name}", "hash", "id of this name's resource, last said by name", "as its resource"),
+    Key("{i}:live:{api}:{kind}", "set", "ids of resources that have not ended", "twice the window after a change"),
     Key("{i}:row:{row}", "hash", "one job of the ledger", "twice the dedup window once ended"),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
@@ -114,6 +115,10 @@ class Keys:
     def alias(self, api: str, kind: str, name: str) -> str:
         """Finds a resource by name."""
         return f"{self.instance}:alias:{api}:{kind}:{name}"
+
+    def live(self, api: str, kind: str) -> str:
+        """Resources of a kind that have not ended, as far as the state table knows."""
+        return f"{self.instance}:live:{api}:{kind}"
 
     def row(self, row: str) -> str:
         """One job of the ledger."""

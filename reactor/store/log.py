@@ -7,13 +7,13 @@ Does not look into an event's body.
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from redis import asyncio as aioredis
 from redis.exceptions import ResponseError
 
 from reactor.errors import StoreUnavailable
-from reactor.events import Event
+from reactor.events import Event, Origin
 from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Scripts
@@ -31,6 +31,7 @@ class Entry:
     id: str
     organization: str
     body: bytes
+    origin: Origin = "webhook"
 
     @property
     def accepted(self) -> int:
@@ -77,7 +78,7 @@ class EventLog:
                     (
                         "accept",
                         (self._keys.seen(event.source, event.id), self._keys.log),
-                        (event.source, event.id, event.organization, body, self._window),
+                        (event.source, event.id, event.organization, body, self._window, event.origin),
                     )
                     for event, body, _ in group
                 )
@@ -187,7 +188,8 @@ def _entries(reply: Any) -> Iterator[Entry]:
 
 def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
     """Read an entry. One that no reactor wrote has no body, which is found out when an event is made of it."""
-    source, event_id, organization = (
-        fields.get(name, b"").decode(errors="replace") for name in (b"source", b"id", b"organization")
+    source, event_id, organization, said = (
+        fields.get(name, b"").decode(errors="replace") for name in (b"source", b"id", b"organization", b"origin")
     )
-    return Entry(entry.decode(), source, event_id, organization, fields.get(b"body", b""))
+    origin: Origin = next((each for each in get_args(Origin) if each == said), "webhook")
+    return Entry(entry.decode(), source, event_id, organization, fields.get(b"body", b""), origin)

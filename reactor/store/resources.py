@@ -3,14 +3,14 @@
 Owns the order of sightings (in observe.lua). Does not know which states end what: a sighting says so itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import orjson
 from redis import asyncio as aioredis
 
-from reactor.events import Sighting
+from reactor.events import Known, Sighting
 from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Call, Scripts
@@ -64,7 +64,11 @@ class Resources:
         kind = sighting.kind if sighting else ""
         return (
             "observe",
-            (self._keys.event(observation.entry), self._keys.meaning(observation.meaning)),
+            (
+                self._keys.event(observation.entry),
+                self._keys.meaning(observation.meaning),
+                self._keys.live(api, kind),
+            ),
             (
                 observation.entry,
                 self._window,
@@ -73,6 +77,42 @@ class Resources:
                 orjson.dumps(_said(sighting)) if sighting else "",
             ),
         )
+
+    async def known(self, api: str, kind: str, ids: Sequence[str]) -> list[Known]:
+        """What the table has of resources, in one round trip. Raises StoreUnavailable."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for each in ids:
+                pipeline.hmget(self._keys.resource(api, kind, each), "state", "at", "seq", "born")
+            rows: Any = await pipeline.execute()
+        return [
+            Known(state.decode() if state else None, int(at or 0), int(seq or 0), born is not None)
+            for state, at, seq, born in rows
+        ]
+
+    async def live(self, api: str, kind: str) -> set[str]:
+        """The ids of a kind that the table has in a state that is not terminal. Raises StoreUnavailable."""
+        async with available():
+            ids: Any = await self._redis.smembers(self._keys.live(api, kind))
+        return {each.decode() for each in ids}
+
+    async def forget(self, api: str, kind: str, ids: Collection[str]) -> None:
+        """Take ids out of those that live: nothing is known of them any more. Raises StoreUnavailable."""
+        if ids:
+            async with available():
+                await self._redis.srem(self._keys.live(api, kind), *ids)
+
+    async def fill(self, api: str, sightings: Sequence[Sighting]) -> int:
+        """Enter what the table does not know, and decide nothing; returns how many it did not. Raises StoreUnavailable."""
+        filled = await self._scripts.run_many(
+            (
+                "fill",
+                (self._keys.resource(api, each.kind, each.id or ""), self._keys.live(api, each.kind)),
+                (orjson.dumps(_said(each)), 2 * self._window, self._keys.alias(api, each.kind, "")),
+            )
+            for each in sightings
+        )
+        return sum(filled)
 
     async def state(self, api: str, kind: str, resource_id: str) -> str | None:
         """The state last seen of a resource, None when it was never seen."""

@@ -137,7 +137,7 @@ def test_a_constant_state_and_an_id_elsewhere_are_announced_too() -> None:
 def test_an_id_a_name_or_a_state_that_is_no_text_says_nothing(odd: Any) -> None:
     seen = sighting("volume.created", {"id": odd, "name": odd, "state": odd})
 
-    assert seen == Sighting("volume", None, None, None, at=ACCEPTED, guarded=False, terminal=0, settled=0)
+    assert seen == Sighting("volume", None, None, None, at=ACCEPTED, guarded=False, terminal=0, settled=0, birth=True)
 
 
 def test_an_event_that_nobody_announced_is_about_no_resource() -> None:
