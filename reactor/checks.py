@@ -3,7 +3,8 @@
 Pure. Owns finding what is wrong; where in which file that stands is the configuration's to say.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,8 +13,9 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import BodyProblem, Operation
 from reactor.apis.provider import look, put
 from reactor.errors import ConfigError
+from reactor.rules.actions import CompiledAction, CompiledCall, CompiledRun
 from reactor.rules.cel import Fault, Hole, Sketch
-from reactor.rules.match import CompiledCall, CompiledRun
+from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
 from reactor.workflows.document import Workflow
 from reactor.workflows.inputs import accept_inputs
@@ -59,6 +61,51 @@ class EventFields:
         for document in self._documents:
             types = [known for known in document.webhooks if any(fnmatchcase(known, glob) for glob in globs)]
             yield from document.event_fields(types).items()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What rules may refer to: the APIs, the workflow documents, the names of secrets."""
+
+    apis: Mapping[str, Api]
+    programs: Mapping[str, Program]
+    secrets: Collection[str]
+
+
+def rule_faults(rule: Rule, compiled: CompiledRule, known: Known) -> list[Fault]:
+    """What is wrong with a rule in the light of everything else that is configured; paths lead into the rule."""
+    faults = hold_faults(rule, known.apis)
+    for number, action in enumerate(compiled.actions):
+        found = [*CHECKS[type(action)](rule, action, known), *result_faults(action, compiled.actions[:number], known)]
+        faults += [replace(fault, path=("do", number, *fault.path)) for fault in found]
+    return faults
+
+
+def hold_faults(rule: Rule, apis: Mapping[str, Api]) -> list[Fault]:
+    """`for` asks for a resource's state, which not all events tell."""
+    if rule.hold is None:
+        return []
+    told = [event for api in apis.values() for kind in api.provider.resources.values() for event in kind.events]
+    if any(fnmatchcase(event, glob) for event in told for glob in rule.on):
+        return []
+    message = f"found no event of `on` that tells a state, expected one of {', '.join(sorted(told))}"
+    return [Fault(("for",), message, key=True)]
+
+
+def result_faults(action: CompiledAction, before: Sequence[CompiledAction], known: Known) -> Iterator[Fault]:
+    """Results that are asked for and that an earlier action does not have: only what creates has an id and a name."""
+    for earlier in before:
+        if not (earlier.name and isinstance(earlier, CompiledCall) and earlier.api in known.apis):
+            continue
+        if earlier.operation in known.apis[earlier.api].provider.creates:
+            continue
+        for part in ("id", "name"):
+            for path, text in action.arguments.late({f"{earlier.name}.{part}"}):
+                message = (
+                    f"in {text!r}: {earlier.operation} creates nothing, so that its result has no {part}; "
+                    f"what it answered is ${{{earlier.name}.data}}"
+                )
+                yield Fault(path, message)
 
 
 def loop_faults(rule: Rule, action: CompiledCall, apis: Mapping[str, Api]) -> list[Fault]:
@@ -189,3 +236,18 @@ def _schema_faults(program: Program, workflow: Workflow, sketch: Sketch) -> list
 def _simple_type(schema: Mapping[str, Any]) -> str:
     kind = schema.get("type", "string" if "enum" in schema else "")
     return kind if isinstance(kind, str) else ""
+
+
+def _call_faults(rule: Rule, action: CompiledCall, known: Known) -> list[Fault]:
+    return [*call_faults(action, known.apis), *loop_faults(rule, action, known.apis)]
+
+
+def _run_faults(_rule: Rule, action: CompiledRun, known: Known) -> list[Fault]:
+    return run_faults(action, known.programs, known.secrets)
+
+
+CHECKS: Mapping[type[Any], Callable[[Rule, Any, Known], list[Fault]]] = {
+    CompiledCall: _call_faults,
+    CompiledRun: _run_faults,
+}
+"""How each kind of action is checked against what it refers to."""

@@ -5,7 +5,6 @@ may die between any two and another goes on. Acts on nothing itself.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -15,10 +14,10 @@ import structlog
 from reactor.errors import StoreUnavailable
 from reactor.events import Event, Sighting, meaning
 from reactor.failpoints import failpoint
+from reactor.planning import Occasion, plan_event
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
-from reactor.rules.cel import Unknown
-from reactor.rules.match import CompiledAction, CompiledRun, Decision
+from reactor.rules.match import Decision
 from reactor.store.ledger import NewRow, Plan
 from reactor.store.log import Entry
 from reactor.store.resources import Observation, Verdict
@@ -110,7 +109,7 @@ class Dispatcher:
         failpoint("dispatch.after_observe")
         await self.wake(arrivals, verdicts)
         plans = [
-            self.plan(arrival, self.match(arrival, verdict))
+            self.plan(arrival, verdict, self.match(arrival, verdict))
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
         ]
         stored = await self._store.ledger.plan(plans)
@@ -156,7 +155,7 @@ class Dispatcher:
         await self._queue.enqueue([Ticket(row) for row in woken])
 
     def match(self, arrival: Arrival, verdict: Verdict) -> list[Decision]:
-        """Put the rules to an event; only a fresh one can make any of them fire."""
+        """Put the rules to an event; only a fresh one, or a stale one, can make any of them fire."""
         log.info(
             "event observed",
             event_id=arrival.event.id,
@@ -165,26 +164,14 @@ class Dispatcher:
             verdict=verdict.verdict,
             resource=verdict.id,
         )
-        if verdict.verdict != "fresh":
-            return []
-        return [decision for decision in self._config.rules.put_to(arrival.event) if decision.fired]
+        return self._config.rules.fired(arrival.event) if verdict.verdict in ("fresh", "stale") else []
 
-    def plan(self, arrival: Arrival, fired: Sequence[Decision]) -> Plan:
-        """The rows that follow from the rules that fired, with every argument rendered."""
-        rows: list[NewRow] = []
-        faults: list[str] = []
-        for decision in fired:
-            values = decision.rule.scope.values(arrival.event)
-            for number, action in enumerate(decision.rule.actions):
-                row = row_id(arrival.event, decision.rule.name, number)
-                try:
-                    rows.append(new_row(row, decision.rule.name, action, values))
-                except Unknown as error:
-                    faults.append(f"{decision.rule.name} action {number + 1}: {error}")
-                    log.error(
-                        "action not planned", event_id=arrival.event.id, rule=decision.rule.name, error=str(error)
-                    )
-        return Plan(arrival.entry.entry, arrival.event.id, self._config.revision, tuple(rows), tuple(faults))
+    def plan(self, arrival: Arrival, verdict: Verdict, fired: Sequence[Decision]) -> Plan:
+        """What follows from the rules that fired, with every argument rendered."""
+        plan = plan_event(Occasion(arrival.entry.entry, arrival.event, verdict), fired, self._config.revision)
+        for fault in plan.faults:
+            log.error("action not planned", event_id=arrival.event.id, error=fault)
+        return plan
 
     async def enqueue(self, plans: Sequence[Plan]) -> None:
         """Add an RQ job for each new row. A plan that stood before is left to the sweeper."""
@@ -196,20 +183,6 @@ class Dispatcher:
             )
 
 
-def row_id(event: Event, rule: str, number: int) -> str:
-    """The id of the row for one action of one rule on one event: the same whoever plans it, and safe in labels."""
-    return hashlib.sha256(f"{event.source}\0{event.id}\0{rule}\0{number}".encode()).hexdigest()[:20]
-
-
 def subject(row: NewRow) -> str:
     """What a row is about, in a word: the operation it calls, or the document it runs."""
-    return str(row.what["document"]) if row.action == "run" else f"{row.api}.{row.operation}"
-
-
-def new_row(row: str, rule: str, action: CompiledAction, values: dict[str, object]) -> NewRow:
-    """The row of one action with every argument rendered, so that nothing is left to look up. Raises Unknown."""
-    if isinstance(action, CompiledRun):
-        what = {"document": action.document, "workflow": action.workflow, **action.arguments.render(values)}
-        return NewRow(row, rule, "run", "", what)
-    what = {"operation": action.operation, "if_exists": action.if_exists, **action.arguments.render(values)}
-    return NewRow(row, rule, "call", action.api, what, action.operation)
+    return f"{row.api}.{row.operation}" if row.operation else str(row.what.get("document", row.action))

@@ -19,12 +19,12 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Create, Provider, Resource
 from reactor.catalog import Catalog
-from reactor.checks import EventFields, call_faults, loop_faults, run_faults
+from reactor.checks import EventFields, Known, rule_faults
 from reactor.config.files import Directory, Files, Kept
 from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, WorkflowFile
 from reactor.errors import ConfigError, Problem
 from reactor.rules.compile import compile_rule
-from reactor.rules.match import CompiledCall, CompiledRule, Rules
+from reactor.rules.match import CompiledRule, Rules
 from reactor.rules.model import RuleFile
 from reactor.secrets import Secret
 from reactor.workflows.load import load_document
@@ -247,7 +247,7 @@ class _Loader:
         workflows: Mapping[str, WorkflowFile],
         secrets: Mapping[str, Secret],
     ) -> list[CompiledRule]:
-        programs = {name: file.program for name, file in workflows.items()}
+        known = Known(apis, {name: file.program for name, file in workflows.items()}, secrets)
         fields = EventFields(apis.values())
         compiled: dict[str, CompiledRule] = {}
         for document, file in files:
@@ -256,15 +256,11 @@ class _Loader:
                 if rule.name in compiled:
                     message = f"found {rule.name!r} a second time, expected a name of its own"
                     self.problems.append(document.problem((*at, "name"), message))
-                compiled[rule.name], faults = compile_rule(rule, fields.types(rule.on), fields.choices(rule.on))
+                compiled[rule.name], faults = compile_rule(
+                    rule, fields.types(rule.on), fields.choices(rule.on), fields_of=fields.types
+                )
                 faults += fields.mistyped(rule.on)
-                for position, action in enumerate(compiled[rule.name].actions):
-                    found = (
-                        [*call_faults(action, apis), *loop_faults(rule, action, apis)]
-                        if isinstance(action, CompiledCall)
-                        else run_faults(action, programs, secrets)
-                    )
-                    faults += [replace(f, path=("do", position, *f.path)) for f in found]
+                faults += rule_faults(rule, compiled[rule.name], known)
                 self.problems += [document.problem((*at, *f.path), f.message, key=f.key) for f in faults]
         return list(compiled.values())
 

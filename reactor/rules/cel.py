@@ -7,8 +7,9 @@ Evaluate on the event loop's thread only: the library's thread safety is not kno
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from cel_expr_python import cel
@@ -28,6 +29,8 @@ EXAMPLES = {"string": "", "integer": 0, "number": 0.5, "boolean": False}
 
 SOURCE = "event.data"
 
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+_FIELD = re.compile(r"(?<![\w.])event\.((?:data\.)?\w+)")
 _STRING_OR_BRACE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{}]""", re.DOTALL)
 
 
@@ -41,11 +44,16 @@ class Unknown(ValueError):
 
 
 class Scope:
-    """The names an expression may use: the declared fields of the event types that a rule is about."""
+    """The names an expression may use: the declared fields of the event types that a rule is about, and results.
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    `results` are variables such as `box.id`, with their types: what earlier actions came to.
+    """
+
+    def __init__(self, fields: Mapping[str, str], results: Mapping[str, str] = MappingProxyType({})) -> None:
         self.fields = dict(fields)
+        self.results = dict(results)
         variables = {f"event.{name}": TYPES.get(kind, cel.Type.DYN) for name, kind in fields.items()}
+        variables |= {name: TYPES.get(kind, cel.Type.DYN) for name, kind in results.items()}
         variables[SOURCE] = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
         self._environment = cel.NewEnv(variables=variables)
 
@@ -55,6 +63,10 @@ class Scope:
             return Expression(source, self._environment.compile(source))
         except RuntimeError as error:
             raise ExpressionError(_explain(str(error))) from None
+
+    def with_results(self, name: str, results: Mapping[str, str]) -> "Scope":
+        """This scope and the results of an action that is called `name`."""
+        return Scope(self.fields, {**self.results, **{f"{name}.{each}": kind for each, kind in results.items()}})
 
     def values(self, event: Event) -> dict[str, Any]:
         """The variables that expressions of this scope see for one event."""
@@ -75,6 +87,14 @@ class Expression:
         returned = self._compiled.return_type()
         return next((kind for kind, known in TYPES.items() if known == returned), "")
 
+    def fields(self) -> list[str]:
+        """The fields of the event that the expression mentions; those it reaches by `event.data` as `data.<field>`."""
+        return list(dict.fromkeys(_FIELD.findall(_QUOTED.sub("''", self.source))))
+
+    def mentions(self, name: str) -> bool:
+        """Whether the expression mentions a variable, or anything of it."""
+        return bool(re.search(rf"(?<![\w.]){re.escape(name)}\b", _QUOTED.sub("''", self.source)))
+
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The expression's value as JSON's plain data. Raises Unknown."""
         try:
@@ -93,9 +113,19 @@ class Template:
     value: Any
     _expressions: Mapping[str, Expression]
 
-    def render(self, values: Mapping[str, Any]) -> Any:
-        """Fill in the expressions. Raises Unknown."""
-        return self._render(self.value, values)
+    def render(self, values: Mapping[str, Any], *, without: Collection[tuple[str | int, ...]] = ()) -> Any:
+        """Fill in the expressions; texts at the paths `without` stay open, as None. Raises Unknown."""
+        return self._render(self.value, values, (), frozenset(without))
+
+    def late(self, names: Collection[str]) -> list[tuple[tuple[str | int, ...], str]]:
+        """The texts, with their paths, that have an expression which mentions one of these variables."""
+        found = []
+        for path, text in _texts(self.value, ()):
+            sources = [part.text for part in _parts(text) if part.expression]
+            expressions = [self._expressions[source] for source in sources if source in self._expressions]
+            if any(expression.mentions(name) for expression in expressions for name in names):
+                found.append((path, text))
+        return found
 
     def sketch(self) -> "Sketch":
         """The value as far as it is known before any event."""
@@ -121,14 +151,23 @@ class Template:
         holes[path] = Hole(value, kind)
         return EXAMPLES.get(kind)
 
-    def _render(self, value: Any, values: Mapping[str, Any]) -> Any:
+    def _render(
+        self,
+        value: Any,
+        values: Mapping[str, Any],
+        path: tuple[str | int, ...],
+        without: frozenset[tuple[str | int, ...]],
+    ) -> Any:
         if isinstance(value, dict):
-            return {key: self._render(item, values) for key, item in value.items()}
+            return {key: self._render(item, values, (*path, key), without) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._render(item, values) for item in value]
+            return [self._render(item, values, (*path, number), without) for number, item in enumerate(value)]
         if not isinstance(value, str):
             return value
-        parts = list(split(value))
+        return None if path in without else self._rendered(value, values)
+
+    def _rendered(self, text: str, values: Mapping[str, Any]) -> Any:
+        parts = list(split(text))
         if len(parts) == 1 and parts[0].expression:
             return self._expressions[parts[0].text].evaluate(values)
         return "".join(self._text(part, values) for part in parts)
@@ -206,6 +245,14 @@ def split(text: str) -> Iterator[Part]:
         literal, position = "", end + 1
     if literal or position < len(text):
         yield Part(literal + text[position:], expression=False)
+
+
+def _parts(text: str) -> list[Part]:
+    """The parts of a text; none of one that can't be cut, which was told when it was compiled."""
+    try:
+        return list(split(text))
+    except ExpressionError:
+        return []
 
 
 def _closing(text: str, start: int) -> int:

@@ -4,23 +4,16 @@ Owns what can be wrong with one rule beyond its shape: fields, patterns and expr
 and the workflows it runs exist is the configuration's to check, which sees rules and APIs together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from reactor.rules.cel import Fault, Scope, template
-from reactor.rules.match import (
-    OR,
-    Clause,
-    CompiledAction,
-    CompiledCall,
-    CompiledRule,
-    CompiledRun,
-    PatternError,
-    compile_match,
-)
-from reactor.rules.model import CallAction, Rule, RunAction
+from reactor.rules.actions import COMPILERS, CompiledAction
+from reactor.rules.cel import ExpressionError, Fault, Scope, template
+from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
+from reactor.rules.match import OR, Clause, CompiledRule, Condition, PatternError, all_hold, compile_match
+from reactor.rules.model import Rule
 from reactor.yaml12 import expected_one_of
 
 Choices = Mapping[str, Sequence[object]]
@@ -28,33 +21,123 @@ Choices = Mapping[str, Sequence[object]]
 
 
 def compile_rule(
-    rule: Rule, fields: Mapping[str, str], choices: Choices = MappingProxyType({})
+    rule: Rule,
+    fields: Mapping[str, str],
+    choices: Choices = MappingProxyType({}),
+    *,
+    fields_of: Callable[[Sequence[str]], Mapping[str, str]] = lambda types: {},
 ) -> tuple[CompiledRule, list[Fault]]:
     """Compile a rule over events with these fields (none: any); the faults of all its parts are returned together.
 
-    A rule with faults is returned too, less what is wrong with it, so that the caller can go on looking.
+    `fields_of` gives the fields of other event types, which `unless` may name. A rule with faults is returned too, less
+    what is wrong with it, so that the caller can go on looking.
     """
     scope = Scope(fields)
-    clauses, faults = _clauses(rule, fields)
+    clauses, faults = _clauses(rule.match, ("match",), fields)
     faults += _mistyped(rule.match, ("match",), choices)
-    actions = []
+    conditions, unclear = _conditions(rule, scope)
+    controls, uncontrolled = compile_controls(rule, scope, fields_of)
+    actions, faulty = _actions(rule, scope)
+    compiled = CompiledRule(rule.name, tuple(rule.on), clauses, actions, scope, conditions, controls)
+    return compiled, [*faults, *unclear, *uncontrolled, *faulty]
+
+
+def _conditions(rule: Rule, scope: Scope) -> tuple[tuple[Condition, ...], list[Fault]]:
+    conditions, faults = [], []
+    for number, source in enumerate(rule.when):
+        try:
+            expression = scope.compile(source)
+        except ExpressionError as error:
+            faults.append(Fault(("when", number), f"in {source!r}: {error}"))
+            continue
+        if expression.kind not in ("boolean", ""):
+            faults.append(Fault(("when", number), f"found a {expression.kind}, expected what is true or false"))
+        conditions.append(Condition(expression))
+    return tuple(conditions), faults
+
+
+def _actions(rule: Rule, scope: Scope) -> tuple[tuple[CompiledAction, ...], list[Fault]]:
+    """The actions in their order; each sees the event, and the results of those before it that have a name."""
+    actions: list[CompiledAction] = []
+    faults: list[Fault] = []
     for number, action in enumerate(rule.do):
-        compiled, found = _action(action, scope)
+        compiled, found = COMPILERS[type(action)](action, scope)
         actions.append(compiled)
+        if compiled.name:
+            found += _misnamed(compiled.name, [each.name for each in actions[:-1]])
+            scope = scope.with_results(compiled.name, compiled.results)
         faults += [replace(fault, path=("do", number, *fault.path)) for fault in found]
-    return CompiledRule(rule.name, tuple(rule.on), clauses, tuple(actions), scope), faults
+    return tuple(actions), faults
 
 
-def _clauses(rule: Rule, fields: Mapping[str, str]) -> tuple[tuple[Clause, ...], list[Fault]]:
+def _misnamed(name: str, taken: Sequence[str]) -> list[Fault]:
+    """What is wrong with the name of a result: CEL keeps some words for itself."""
+    if name in (*taken, "event"):
+        return [Fault(("as",), f"found {name!r} a second time, expected a name of its own")]
+    try:
+        Scope({}, {f"{name}.how": "string"}).compile(f"{name}.how")
+    except ExpressionError:
+        return [Fault(("as",), f"found {name!r}, which CEL keeps for itself, expected another name")]
+    return []
+
+
+def _clauses(
+    patterns: Mapping[str, Any], at: tuple[str | int, ...], fields: Mapping[str, str]
+) -> tuple[tuple[Clause, ...], list[Fault]]:
     faults = [
         Fault(path, expected_one_of(name, fields), key=True)
-        for path, name in _names(rule.match, ("match",))
+        for path, name in _names(patterns, at)
         if fields and name not in fields
     ]
     try:
-        return compile_match(rule.match), faults
+        return compile_match(patterns), faults
     except PatternError as error:
-        return (), [*faults, Fault(("match", *error.path), str(error))]
+        return (), [*faults, Fault((*at, *error.path), str(error))]
+
+
+def compile_controls(
+    rule: Rule, scope: Scope, fields_of: Callable[[Sequence[str]], Mapping[str, str]]
+) -> tuple[Controls, list[Fault]]:
+    """Compile what holds a rule back."""
+    key, faults = _key(rule.key, ("key",), scope)
+    unless, found = _unless(rule, fields_of) if rule.unless else (None, [])
+    count = Limit("count", rule.count.at_least, rule.count.within) if rule.count else None
+    cooldown = [Limit("cooldown", 1, rule.cooldown)] if rule.cooldown else []
+    throttle = [Limit("throttle", rule.throttle.limit, rule.throttle.within)] if rule.throttle else []
+    controls = Controls(
+        key=key,
+        count=count,
+        hold=rule.hold,
+        unless=unless,
+        debounce=Debounce(rule.debounce.wait, rule.debounce.at_most) if rule.debounce else None,
+        max_age=rule.max_age,
+        limits=(*cooldown, *throttle),
+        stale=rule.stale,
+        enforce=rule.enforce,
+        retry=Retry(rule.retry.attempts, rule.retry.backoff),
+    )
+    return controls, [*faults, *found]
+
+
+def _key(written: str, path: tuple[str | int, ...], scope: Scope) -> tuple[Key | None, list[Fault]]:
+    if not written:
+        return None, []
+    if written.startswith("event."):
+        return None, [Fault(path, f"found {written!r}, one key for all events, expected ${{{written}}}")]
+    compiled, faults = template(written, scope)
+    return Key(compiled, scope), [replace(fault, path=path) for fault in faults]
+
+
+def _unless(rule: Rule, fields_of: Callable[[Sequence[str]], Mapping[str, str]]) -> tuple[Unless | None, list[Fault]]:
+    """The events that call a rule off: their patterns and their key are over fields of their own."""
+    if rule.unless is None:
+        return None, []
+    fields = fields_of(rule.unless.on)
+    clauses, faults = _clauses(rule.unless.match, ("unless", "match"), fields)
+    own = ("unless", "key") if rule.unless.key else ("unless", "on")
+    key, found = _key(rule.unless.key or rule.key, own, Scope(fields))
+    on = tuple(rule.unless.on)
+    return Unless(on, lambda data: all_hold(clauses, data), rule.unless.within, key), [*faults, *found]
 
 
 def _mistyped(patterns: Any, path: tuple[str | int, ...], choices: Choices) -> Iterator[Fault]:
@@ -92,12 +175,3 @@ def _names(patterns: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
             continue
         for number, branch in enumerate(pattern if isinstance(pattern, list) else ()):
             yield from _names(branch, (*path, name, number))
-
-
-def _action(action: CallAction | RunAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    if isinstance(action, RunAction):
-        arguments, faults = template({"inputs": action.inputs}, scope)
-        return CompiledRun(action.run, action.workflow, arguments), faults
-    arguments, faults = template({"parameters": action.parameters, "body": action.body}, scope)
-    api, _, operation = action.call.partition(".")
-    return CompiledCall(api, operation, arguments, action.if_exists), faults

@@ -1,17 +1,19 @@
 """Puts rules to an event. Pure: the same call serves the dispatcher, explain, tests and logs.
 
-Owns the meaning of `on` and `match`. Each clause answers with a finding, held or not, so that no other code has to guess
-why a rule did or did not fire.
+Owns the meaning of `on`, `match` and `when`. Each clause answers with a finding, held or not, so that no other code has to
+guess why a rule did or did not fire.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from reactor.events import Event
-from reactor.rules.cel import Scope, Template
+from reactor.rules.actions import CompiledAction
+from reactor.rules.cel import Expression, Scope, Unknown
+from reactor.rules.controls import NO_CONTROLS, Controls
 
 
 class _Absent:
@@ -25,6 +27,9 @@ ABSENT: Final = _Absent()
 
 OR: Final = "$or"
 """Stands where a field's name does: a list of mappings like `match` itself, one of which must hold."""
+
+WHEN: Final = "when"
+"""The name of the clauses that are expressions."""
 
 Test = Callable[[Any], bool]
 
@@ -63,25 +68,22 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledCall:
-    """A call whose arguments are compiled: which API and operation, and the templates of parameters and body."""
+class Condition:
+    """One expression of `when`, compiled."""
 
-    api: str
-    operation: str
-    arguments: Template
-    if_exists: str
+    expression: Expression
 
-
-@dataclass(frozen=True, slots=True)
-class CompiledRun:
-    """A run to start, its inputs compiled: which document, and which workflow of it (empty: its only one)."""
-
-    document: str
-    workflow: str
-    arguments: Template
-
-
-CompiledAction = CompiledCall | CompiledRun
+    def put_to(self, event: Event, values: Mapping[str, Any]) -> Finding:
+        """What this expression says of an event. One that has no value, or is neither true nor false, does not hold."""
+        source = self.expression.source
+        try:
+            result = self.expression.evaluate(values)
+        except Unknown as error:
+            return Finding(WHEN, source, f"unknown: {error}", held=False)
+        if not isinstance(result, bool):
+            return Finding(WHEN, source, f"unknown: {result!r} is neither true nor false", held=False)
+        seen = {name: event.data.get(name.removeprefix("data."), ABSENT) for name in self.expression.fields()}
+        return Finding(WHEN, source, seen, held=result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,24 @@ class CompiledRule:
     clauses: tuple[Clause, ...]
     actions: tuple[CompiledAction, ...]
     scope: Scope
+    conditions: tuple[Condition, ...] = ()
+    controls: Controls = NO_CONTROLS
 
     def put_to(self, event: Event) -> "Decision":
-        """Put the rule to an event whose type it asks for."""
-        return Decision(self, tuple(clause.put_to(event.data) for clause in self.clauses))
+        """Put every clause of the rule to an event whose type it asks for."""
+        return Decision(self, (*(clause.put_to(event.data) for clause in self.clauses), *self._judge(event)))
+
+    def fire(self, event: Event) -> "Decision | None":
+        """The decision if the rule fires; no expression is evaluated where a pattern does not hold."""
+        if not all_hold(self.clauses, event.data):
+            return None
+        decision = self.put_to(event)
+        return decision if decision.fired else None
+
+    def _judge(self, event: Event) -> Iterator[Finding]:
+        if self.conditions:
+            values = self.scope.values(event)
+            yield from (condition.put_to(event, values) for condition in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +148,11 @@ class Rules:
         """Put every rule that asks for the event's type to it, in the order of the files."""
         return [rule.put_to(event) for rule in self.asking_for(event.type)]
 
+    def fired(self, event: Event) -> list[Decision]:
+        """The decisions of the rules that fire on an event, in the order of the files. A rule that is off never does."""
+        decisions = (rule.fire(event) for rule in self.asking_for(event.type) if rule.controls.enforce != "off")
+        return [decision for decision in decisions if decision]
+
 
 def compile_match(patterns: Mapping[str, Any]) -> tuple[Clause, ...]:
     """Compile the `match` of a rule. Raises PatternError."""
@@ -145,9 +166,7 @@ def _clauses(patterns: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[
 def _clause(name: str, pattern: Any, path: tuple[str | int, ...]) -> Clause:
     if name == OR:
         branches = _branches(pattern, path)
-        return Clause(
-            name, pattern, lambda data: data, lambda data: any(_all_hold(branch, data) for branch in branches)
-        )
+        return Clause(name, pattern, lambda data: data, lambda data: any(all_hold(branch, data) for branch in branches))
     return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, path))
 
 
@@ -157,7 +176,8 @@ def _branches(pattern: Any, path: tuple[str | int, ...]) -> list[tuple[Clause, .
     return [_clauses(branch, (*path, number)) for number, branch in enumerate(pattern)]
 
 
-def _all_hold(clauses: Iterable[Clause], data: Mapping[str, Any]) -> bool:
+def all_hold(clauses: Iterable[Clause], data: Mapping[str, Any]) -> bool:
+    """Whether every clause holds for a payload."""
     return all(clause.put_to(data).held for clause in clauses)
 
 

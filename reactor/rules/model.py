@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reactor.rules.durations import Duration, milliseconds
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Names stand in keys, labels and job ids."""
@@ -18,7 +20,18 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class CallAction(Model):
+class Action(Model):
+    """What every action may say of itself."""
+
+    name_of_result: str = Field(
+        "",
+        alias="as",
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="The name by which later actions of this rule see the result: `${box.id}` after `as: box`.",
+    )
+
+
+class CallAction(Action):
     """Perform one operation of an API: `call: daytona.createSandbox`."""
 
     call: str = Field(pattern=r"^[\w-]+\.[\w.-]+$", description="API and operation.")
@@ -29,7 +42,7 @@ class CallAction(Model):
     )
 
 
-class RunAction(Model):
+class RunAction(Action):
     """Start a run of a workflow: `run: volume-and-sandbox` is `config/workflows/volume-and-sandbox.arazzo.yaml`."""
 
     run: str = Field(min_length=1, description="The document's name.")
@@ -37,16 +50,94 @@ class RunAction(Model):
     inputs: dict[str, Any] = Field({}, description="The workflow's inputs; texts may hold ${…}.")
 
 
+Types = Annotated[
+    list[str], BeforeValidator(_listed), Field(min_length=1, description="Event types; `*` matches any part.")
+]
+Patterns = Annotated[
+    dict[str, Any],
+    Field(description="Patterns over the payload's fields, all of which must hold.", default_factory=dict),
+]
+
+
+class Unless(Model):
+    """Act once this time is over, unless such an event came meanwhile, earlier or later in the log."""
+
+    on: Types
+    match: Patterns
+    within: Duration
+    key: str = Field(
+        "", description="Which key such an event has; the rule's `key`, put to it, where this is left out."
+    )
+
+
+class Count(Model):
+    """Fire when so many of the rule's events lie within a time, this one among them."""
+
+    at_least: int = Field(ge=2, le=1000)
+    within: Duration
+
+
+class Throttle(Model):
+    """Act so often within a time; more is withheld."""
+
+    limit: int = Field(ge=1, le=1000)
+    within: Duration
+
+
+class Debounce(Model):
+    """Act on the last event of a burst: when nothing came for `wait`, or `at_most` after the first."""
+
+    wait: Duration
+    at_most: Duration
+
+    @model_validator(mode="after")
+    def _ceiling_is_above(self) -> "Debounce":
+        if self.at_most < self.wait:
+            raise ValueError(
+                "found `at_most` shorter than `wait`, expected the longest time since a burst's first event"
+            )
+        return self
+
+
+class Retry(Model):
+    """How the jobs of a rule are tried again, where it differs from REACTOR_ATTEMPTS and REACTOR_BACKOFF."""
+
+    attempts: int | None = Field(None, ge=1, le=100)
+    backoff: Duration | None = None
+
+
 class Rule(Model):
     """What follows from which event."""
 
     name: Name
     description: str = ""
-    on: Annotated[
-        list[str], BeforeValidator(_listed), Field(min_length=1, description="Event types; `*` matches any part.")
-    ]
-    match: dict[str, Any] = Field({}, description="Patterns over the payload's fields, all of which must hold.")
+    on: Types
+    match: Patterns
+    when: Annotated[
+        list[str], BeforeValidator(_listed), Field(description="CEL expressions, all of which are true.")
+    ] = []
+    key: str = Field("", description="What the controls below count by; the resource's id where this is left out.")
+    count: Count | None = None
+    hold: Duration | None = Field(None, alias="for", description="Act if the resource is in that state for so long.")
+    unless: Unless | None = None
+    debounce: Debounce | None = None
+    max_age: Duration = Field(milliseconds("1h"), description="What should have been done longer ago is not done.")
+    cooldown: Duration | None = Field(None, description="Act at most once in this time.")
+    throttle: Throttle | None = None
+    stale: Literal["skip", "run"] = Field("skip", description="What to do of a change of state that is outdated.")
+    enforce: Literal["on", "shadow", "off"] = Field("on", description="`shadow`: decide and record, and do nothing.")
+    retry: Retry = Retry()
     do: list[CallAction | RunAction] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _waits_once(self) -> "Rule":
+        waits = {"for": self.hold, "unless": self.unless, "debounce": self.debounce}
+        found = [f"`{name}`" for name, value in waits.items() if value is not None]
+        if len(found) > 1:
+            raise ValueError(
+                f"found {' and '.join(found)}, expected one of them: a rule waits once; make two rules of it"
+            )
+        return self
 
 
 class RuleFile(Model):

@@ -46,14 +46,33 @@ class NewRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """One rule that fired on an event, and what came of it.
+
+    `outcome`: planned, withheld (by a control), shadow (it would have been planned), faulty (an action can't be rendered).
+    `findings` are those of its controls; those of its clauses are found again by putting the rule to the event.
+    """
+
+    rule: str
+    outcome: str
+    rows: tuple[NewRow, ...] = ()
+    findings: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What follows from one event, for ever: the revision that decided, the rows, the actions that can't be rendered."""
+    """What follows from one event, for ever: the revision that decided, what became of the rules that fired, and why."""
 
     entry: str
     event: str
     revision: str
-    rows: tuple[NewRow, ...]
+    decided: tuple[Decided, ...]
     faults: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[NewRow, ...]:
+        """The rows of all rules."""
+        return tuple(row for decided in self.decided for row in decided.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,10 @@ class Ledger:
             "revision": plan.revision,
             "rows": [[row.id, row.rule, row.action] for row in plan.rows],
             "faults": plan.faults,
+            "rules": [
+                {"rule": decided.rule, "outcome": decided.outcome, "findings": decided.findings}
+                for decided in plan.decided
+            ],
         }
         args: list[str | bytes | int] = [orjson.dumps(summary), self._sweep_after, self._keys.row("")]
         for row in plan.rows:
@@ -221,7 +244,11 @@ class Ledger:
         return [row for row in rows if row]
 
     async def plan_of(self, entry: str) -> Mapping[str, Any] | None:
-        """The stored plan of the event at a log entry: its revision and rows."""
+        """The stored plan of the event at a log entry.
+
+        `revision`; `rows`, each with its id, rule and action; `faults`, one sentence each; `rules`, one for each that
+        fired: its name, its outcome and the findings of its controls (clause, asked, saw, held).
+        """
         async with available():
             plan = await self._redis.hget(self._keys.event(entry), "plan")
         return orjson.loads(plan) if plan else None

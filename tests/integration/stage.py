@@ -20,7 +20,7 @@ from reactor.handlers.context import Context
 from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import Settings
-from reactor.store.ledger import NewRow, Plan, Row
+from reactor.store.ledger import Decided, NewRow, Plan, Row
 from reactor.store.log import Appended, Entry
 from reactor.worker import Worker
 
@@ -94,7 +94,9 @@ def new_row(
 async def planned(opened: Opened, *rows: NewRow, entry: str = "") -> list[str]:
     """Store a plan with these rows and return their ids."""
     rows = rows or (new_row(),)
-    await opened.store.ledger.plan([Plan(entry or f"{now_ms()}-0", "msg_1", "revision", rows)])
+    await opened.store.ledger.plan(
+        [Plan(entry or f"{now_ms()}-0", "msg_1", "revision", (Decided("a-rule", "planned", rows),))]
+    )
     return [row.id for row in rows]
 
 

@@ -91,7 +91,7 @@ async def test_an_event_no_rule_asks_for_has_a_plan_without_rows(opened: Opened,
     await dispatcher.react(await read(opened))
 
     plan = await opened.store.ledger.plan_of(entry.entry)
-    assert plan == {"revision": load_config(CONFIG).revision, "rows": [], "faults": []}
+    assert plan == {"revision": load_config(CONFIG).revision, "rows": [], "faults": [], "rules": []}
     assert await opened.queue.length() == 0
 
 

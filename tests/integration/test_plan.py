@@ -7,13 +7,13 @@ from conftest import Opened
 from redis import Redis
 from stage import claimed, eventually, new_row, planned
 
-from reactor.store.ledger import NewRow, Plan, Row
+from reactor.store.ledger import Decided, NewRow, Plan, Row
 
 ENTRY = "1795307400000-0"
 
 
 def plan(*rows: NewRow, revision: str = "first", faults: tuple[str, ...] = ()) -> Plan:
-    return Plan(ENTRY, "msg_1", revision, rows, faults)
+    return Plan(ENTRY, "msg_1", revision, (Decided("a-rule", "planned", rows),), faults)
 
 
 async def test_a_plan_is_stored_with_its_rows(opened: Opened) -> None:
@@ -24,6 +24,7 @@ async def test_a_plan_is_stored_with_its_rows(opened: Opened) -> None:
         "revision": "first",
         "rows": [["row1", "a-rule", "call"]],
         "faults": ["a-rule action 2: absent"],
+        "rules": [{"rule": "a-rule", "outcome": "planned", "findings": []}],
     }
     [row] = await opened.store.ledger.rows_of(ENTRY)
     assert (row.state, row.event, row.what, row.attempts, row.fence) == ("due", "msg_1", {"size": 1}, 0, 0)

@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from reactor.events import Event
+from reactor.rules.actions import CompiledCall
 from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
-from reactor.rules.match import CompiledCall
 from reactor.rules.model import Rule
 
 FIELDS = {"id": "string", "name": "string", "newState": "string"}
@@ -92,7 +92,6 @@ def test_one_event_type_may_be_written_without_a_list() -> None:
         {"name": "two words"},
         {"on": []},
         {"do": []},
-        {"when": "x"},
         {"do": [{"call": "createVolume"}]},
         {"do": [{"call": "daytona.createVolume", "if_exists": "maybe"}]},
     ],

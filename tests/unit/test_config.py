@@ -115,8 +115,9 @@ class Mistake:
 MISTAKES = (
     Mistake("a rule's field is misspelt", "rules/things.yaml",
             "    match:", "    mach:",
-            "rules/things.yaml:4:5: found 'mach', expected one of 'description', 'do', 'match', 'name', 'on'; "
-            "did you mean 'match'?"),
+            "rules/things.yaml:4:5: found 'mach', expected one of 'cooldown', 'count', 'debounce', "
+            "'description', 'do', 'enforce', 'for', 'key', 'match', 'max_age', 'name', 'on', 'retry', 'stale', "
+            "'throttle', 'unless', 'when'; did you mean 'match'?"),
     Mistake("a field of the event is misspelt", "rules/things.yaml",
             "      state: done", "      stat: done",
             "rules/things.yaml:5:7: found 'stat', expected one of 'event', 'id', 'size', 'state', 'timestamp'; "
