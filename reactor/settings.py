@@ -44,6 +44,10 @@ class Settings(BaseSettings):
         le=65535,
         description="Port for probes and figures; unset: `serve` 8789, `dispatch` 8790, `work` 8791; 0 takes a free one.",
     )
+    tokens: Path | None = Field(
+        None,
+        description="File with the hashes of the API's tokens; unset: `tokens.yaml` in the configuration directory.",
+    )
     body_limit: int = Field(256 * 1024, ge=1024, description="Largest webhook body.")
     body_timeout: float = Field(10.0, gt=0, description="Time for a whole webhook body to arrive.")
     connections: int = Field(512, ge=1, description="Concurrent connections of senders; more are answered 503.")
@@ -77,6 +81,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines that are written."
     )
+
+    @property
+    def tokens_file(self) -> Path:
+        """Where the API's tokens are declared."""
+        return self.tokens or self.config / "tokens.yaml"
 
     @property
     def private(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": "runs",
     "workflows": "workflows",
     "apis": "apis",
+    "tokens": "tokens",
     "emulator": "emulator",
     "completion": "completion",
 }
