@@ -6,6 +6,8 @@ ReactorError
 ├── StoreError            Redis answered, but not as needed
 │   ├── StoreUnavailable  Redis can't be reached or can't write now: try again
 │   └── SchemaError       the data was written by a newer reactor
+├── NotFound              what was asked for is not there, or no longer
+├── NotPossible           what was asked can't be done to it as it is now
 ├── DeliveryRejected      a webhook delivery is refused, with its HTTP status and machine-readable reason
 └── CallError             an API call did not succeed
     ├── TemporaryError    trying again may help, after `delay` seconds
@@ -62,6 +64,14 @@ class StoreUnavailable(StoreError):
 
 class SchemaError(StoreError):
     """The data in Redis was written by a newer reactor than this one."""
+
+
+class NotFound(ReactorError):
+    """What was asked for is not there, or no longer."""
+
+
+class NotPossible(ReactorError):
+    """What was asked can't be done to it as it is now. Nothing was changed."""
 
 
 class DeliveryRejected(ReactorError):

@@ -17,6 +17,7 @@ COMMANDS = {
     "work": "run",
     "reload": "reload",
     "runs": "runs",
+    "jobs": "jobs",
     "workflows": "workflows",
     "apis": "apis",
     "tokens": "tokens",

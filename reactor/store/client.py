@@ -126,6 +126,12 @@ async def check_schema(redis: "aioredis.Redis", keys: Keys) -> None:
     """Write the layout's version if there is none; refuse data of a newer one. Raises SchemaError, StoreUnavailable."""
     async with available():
         await redis.set(keys.schema, SCHEMA, nx=True)
+    await refuse_newer(redis, keys)
+
+
+async def refuse_newer(redis: "aioredis.Redis", keys: Keys) -> None:
+    """Refuse data of a newer layout; changes nothing. Raises SchemaError, StoreUnavailable."""
+    async with available():
         found = int(await redis.get(keys.schema) or SCHEMA)
     if found > SCHEMA:
         raise SchemaError(

@@ -77,7 +77,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job as the ledger has it. `saw` is the sighting that woke it: state, at (ms), seq."""
+    """A job as the ledger has it. `saw` is the sighting that woke it: state, at (ms), seq.
+
+    `audit` says what people did to it: at (ms), who, did (retry, cancel), was (its state then), error.
+    """
 
     id: str
     state: State
@@ -95,6 +98,8 @@ class Row:
     saw: Mapping[str, Any] | None
     error: str | None
     result: Any
+    operation: str = ""
+    audit: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -226,7 +231,7 @@ class Ledger:
         """Read one row."""
         async with available():
             fields: Any = await self._redis.hgetall(self._keys.row(row))
-        return _row(row, fields) if fields else None
+        return read_row(row, fields) if fields else None
 
     async def live(self, rows: Sequence[str]) -> list[bool]:
         """Whether each row is there and has not ended."""
@@ -265,12 +270,13 @@ def _claimed(row: str, reply: Any) -> Row | Refused:
         return Refused(reply[0].decode(), str(reply[1].decode() if isinstance(reply[1], bytes) else reply[1]))
     fields = reply[1:]
     try:
-        return _row(row, dict(zip(fields[::2], fields[1::2], strict=True)))
+        return read_row(row, dict(zip(fields[::2], fields[1::2], strict=True)))
     except (KeyError, ValueError) as error:  # also what is no JSON: written by another version, or by hand
         return Refused(MALFORMED, f"{type(error).__name__} {error}")
 
 
-def _row(row: str, fields: Mapping[bytes, bytes]) -> Row:
+def read_row(row: str, fields: Mapping[bytes, bytes]) -> Row:
+    """A row as it is stored. Raises KeyError, ValueError for one that no reactor of this version wrote."""
     text = {name.decode(): value.decode() for name, value in fields.items()}
     return Row(
         id=row,
@@ -289,4 +295,6 @@ def _row(row: str, fields: Mapping[bytes, bytes]) -> Row:
         saw=orjson.loads(text["saw"]) if "saw" in text else None,
         error=text.get("error") or None,
         result=orjson.loads(text["result"]) if "result" in text else None,
+        operation=text.get("operation", ""),
+        audit=tuple(orjson.loads(text.get("audit", "[]"))),
     )

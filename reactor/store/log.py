@@ -149,6 +149,12 @@ class EventLog:
             newest: Any = await self._redis.xrevrange(self._keys.log, count=count)
         return [_entry(entry, fields) for entry, fields in reversed(newest)]
 
+    async def get(self, entry: str) -> Entry | None:
+        """The event at one place of the log; None when it is not there, or no longer."""
+        async with available():
+            found: Any = await self._redis.xrange(self._keys.log, min=entry, max=entry, count=1)
+        return _entry(*found[0]) if found else None
+
     async def length(self) -> int:
         """How many events the log holds."""
         async with available():

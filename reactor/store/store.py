@@ -3,8 +3,9 @@
 from redis import asyncio as aioredis
 
 from reactor.settings import Settings
-from reactor.store.client import ServerCheck, connect, ready
+from reactor.store.client import ServerCheck, connect, ready, refuse_newer
 from reactor.store.due import Due
+from reactor.store.jobs import Jobs
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
@@ -26,6 +27,7 @@ class Store:
         self.ledger = Ledger(
             self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
         )
+        self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after)
@@ -33,6 +35,10 @@ class Store:
     async def ready(self) -> ServerCheck:
         """Check server and layout before the first write. Raises StoreError that lists what must change."""
         return await ready(self.redis, self.keys, declared=self._declared)
+
+    async def readable(self) -> None:
+        """Check that the layout is one we know, without writing. Raises StoreUnavailable, SchemaError."""
+        await refuse_newer(self.redis, self.keys)
 
     async def close(self) -> None:
         """Let go of the connections."""

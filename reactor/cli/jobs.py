@@ -1,0 +1,254 @@
+"""`reactor jobs`: look at jobs, retry what is dead or unknown, cancel what nobody wants. Performs nothing itself."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reactor.cli.catalog import complete_api, config_option, json_option
+from reactor.cli.looking import looking
+from reactor.cli.shown import as_json as json_of
+from reactor.cli.shown import clock, operator, print_lines, short, since_option
+from reactor.errors import NotFound, NotPossible, ReactorError
+from reactor.operate.jobs import (
+    cancel_job,
+    job_detail,
+    job_found,
+    job_value,
+    retry_job,
+    why_no_cancel,
+    why_no_retry,
+)
+from reactor.store.jobs import FINISHED, OPEN, Job, Wanted
+from reactor.store.ledger import Row, State
+from reactor.store.store import Store
+
+EXAMPLES = """\b
+Examples:
+  reactor jobs ls --dead --since 1h
+  reactor jobs show 3f2a9c…
+  reactor jobs retry --unknown --rule sandbox-for-ready-volume --dry-run
+  reactor jobs retry --dead --api daytona --yes
+  reactor jobs cancel 3f2a9c…
+"""
+
+MOST = 10_000
+"""Jobs that one command changes; the next one takes the rest."""
+
+
+@dataclass(frozen=True)
+class Mending:
+    """One thing that is done to jobs, and why a row is none of those it can be done to (empty: it is one)."""
+
+    do: Callable[[Store, Job, str], Awaitable[Job]]
+    why_not: Callable[[Row], str]
+
+
+RETRY = Mending(retry_job, why_no_retry)
+CANCEL = Mending(cancel_job, why_no_cancel)
+
+
+def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The filters, the same for every command that takes several jobs."""
+    options = [
+        click.option("--dead", is_flag=True, help="Those that failed for good."),
+        click.option("--unknown", is_flag=True, help="Those whose effect nobody knows."),
+        click.option("--due", is_flag=True, help="Those that are to be performed."),
+        click.option("--running", is_flag=True, help="Those that are being performed."),
+        click.option("--waiting", is_flag=True, help="Those that wait for an event."),
+        click.option("--rule", metavar="NAME", help="Those of this rule."),
+        click.option("--api", metavar="NAME", shell_complete=complete_api, help="Those that call this API."),
+        since_option("Those planned, or ended, within this time: 90s, 10m, 1h, 7d."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _wanted_of(default: tuple[State, ...], **given: Any) -> Wanted:
+    states: tuple[State, ...] = tuple(state for state in (*FINISHED, *OPEN) if given[state])
+    since = int((time.time() - given["since"]) * 1000) if given["since"] is not None else None
+    return Wanted(states or default, given["rule"], given["api"], since)
+
+
+def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The jobs whose ids begin so; none without a server, for a shell has no place for messages."""
+    try:
+        found = asyncio.run(_found(ctx.params.get("config"), Wanted(), MOST))
+    except ReactorError:
+        return []
+    return [job.row.id for job in found if job.row.id.startswith(incomplete)]
+
+
+@click.group(short_help="Look at jobs, retry and cancel them.", epilog=EXAMPLES)
+def jobs() -> None:
+    """Jobs: the rows of the ledger. `dead` and `unknown` ones wait for a person."""
+
+
+@jobs.command(epilog=EXAMPLES)
+@_wanted
+@click.option("--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="So many at most.")
+@config_option
+@json_option
+def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
+    """List jobs: first those that ended dead or unknown, the last one first; then those with a time, the next first.
+
+    Done jobs are not listed: `reactor jobs show` knows them by their ids as long as they are kept.
+    """
+    found = asyncio.run(_found(config, _wanted_of(FINISHED + OPEN, **given), limit))
+    _print(found, as_json=as_json)
+    if len(found) == limit:
+        click.echo(f"there may be more: --limit {limit} shows no further", err=True)
+
+
+async def _found(config: Path | None, wanted: Wanted, count: int) -> list[Job]:
+    async with looking(config) as store:
+        return await store.jobs.find(wanted, count=count)
+
+
+HEADING = ("JOB", "STATE", "TRIES", "NEXT OR ENDED", "RULE OR RUN", "WHAT", "ERROR")
+
+
+def _line(job: Job) -> tuple[str, ...]:
+    row = job.row
+    return (
+        row.id,
+        row.state,
+        str(row.attempts),
+        clock(row.ended or job.due),
+        row.rule or f"run {row.event}",
+        _what(row),
+        short(row.error),
+    )
+
+
+def _what(row: Row) -> str:
+    return f"{row.api}.{row.operation}" if row.api else f"{row.action} {row.what.get('document', '')}".rstrip()
+
+
+@jobs.command(epilog=EXAMPLES)
+@click.argument("job", metavar="JOB", shell_complete=complete_job)
+@config_option
+@json_option
+def show(job: str, config: Path | None, as_json: bool) -> None:
+    """Show a job: what it asks for and why, how it went, what people did to it, and what to do now."""
+    detail = asyncio.run(_detail(config, job))
+    if as_json:
+        click.echo(json_of(detail))
+        return
+    times = ("created", "due", "ended", "accepted")
+    audit = [f"{clock(each['at'])} {each['who']}: {each['did']} (was {each['was']})" for each in detail.pop("audit")]
+    shown = {
+        name: clock(value) if name in times else value for name, value in detail.items() if value not in (None, {})
+    }
+    rows = [(name, value if isinstance(value, str) else json_of(value)) for name, value in shown.items()]
+    print_lines([*rows, *(("audit", line) for line in audit)])
+
+
+async def _detail(config: Path | None, job: str) -> dict[str, Any]:
+    async with looking(config) as store:
+        return await job_detail(store, await job_found(store, job))
+
+
+def _mending(command: Callable[..., Any]) -> Callable[..., Any]:
+    options: list[Callable[..., Any]] = [
+        click.argument("ids", nargs=-1, metavar="[JOB]...", shell_complete=complete_job),
+        _wanted,
+        click.option("--dry-run", is_flag=True, help="Only show which jobs it would be."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        config_option,
+        json_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@jobs.command(epilog=EXAMPLES)
+@_mending
+def retry(ids: tuple[str, ...], config: Path | None, dry_run: bool, yes: bool, as_json: bool, **given: Any) -> None:
+    """Make dead or unknown jobs due again, with all their attempts: those named, or those of the filters.
+
+    What is found by filters is shown first, and done once you agree. Who did it and when is kept with the job.
+    """
+    wanted = _wanted_of(FINISHED, **given) if any(given.values()) else None
+    asyncio.run(_mend(config, ids, wanted, RETRY, dry_run=dry_run, yes=yes, as_json=as_json))
+
+
+@jobs.command(epilog=EXAMPLES)
+@_mending
+def cancel(ids: tuple[str, ...], config: Path | None, dry_run: bool, yes: bool, as_json: bool, **given: Any) -> None:
+    """Cancel jobs for good: those named, or those of the filters.
+
+    What is found by filters is shown first, and done once you agree. What a call that is under way does stands.
+    """
+    wanted = _wanted_of(FINISHED + OPEN, **given) if any(given.values()) else None
+    asyncio.run(_mend(config, ids, wanted, CANCEL, dry_run=dry_run, yes=yes, as_json=as_json))
+
+
+async def _mend(
+    config: Path | None,
+    ids: Sequence[str],
+    wanted: Wanted | None,
+    mending: Mending,
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    if bool(ids) == (wanted is not None):
+        raise click.UsageError("name jobs, or give filters such as --dead: one of the two")
+    async with looking(config) as store:
+        found = await _chosen(store, ids, wanted, mending)
+        if dry_run or (wanted and not yes):
+            _print(found, as_json=as_json)
+        if dry_run:
+            return
+        if wanted and not yes:
+            _agreed(len(found))
+        await _mend_each(store, found, mending, as_json=as_json)
+
+
+async def _chosen(store: Store, ids: Sequence[str], wanted: Wanted | None, mending: Mending) -> list[Job]:
+    """The jobs that are named; or those of the filters to which it can be done."""
+    if wanted is None:
+        return [await job_found(store, each) for each in ids]
+    return [job for job in await store.jobs.find(wanted, count=MOST) if not mending.why_not(job.row)]
+
+
+def _print(found: Sequence[Job], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json_of([job_value(job) for job in found]))
+    elif found:
+        print_lines([HEADING, *(_line(job) for job in found)])
+
+
+def _agreed(count: int) -> None:
+    """Ask. Raises ReactorError where there is nobody to ask, click.Abort for a no."""
+    if not sys.stdin.isatty():
+        raise ReactorError(f"{count} jobs, and nothing was done: --yes does it, --dry-run only shows them")
+    click.confirm(f"These {count} jobs?", abort=True)
+
+
+async def _mend_each(store: Store, found: Sequence[Job], mending: Mending, *, as_json: bool) -> None:
+    """One after the other: what can't be done to one is said, and is no reason to leave the others."""
+    who = operator()
+    refused: list[str] = []
+    mended: list[Job] = []
+    for job in found:
+        try:
+            mended.append(await mending.do(store, job, who))
+        except (NotPossible, NotFound) as error:
+            refused.append(str(error))
+    if as_json:
+        click.echo(json_of([job_value(job) for job in mended]))
+    else:
+        for job in mended:
+            click.echo(f"{job.row.id} is {job.row.state}")
+    if refused:
+        raise ReactorError("\n".join(refused))

@@ -1,0 +1,21 @@
+#!lua flags=allow-oom
+-- Guarantees: a row that is as the caller saw it, and not done, is cancelled for good, with a note of who asked; any other row
+-- stays as it is. Who performs it finds out before he writes; what his call does stands.
+-- KEYS row, due, finished   ARGV row id, state, fence, who, lifetime (ms)
+-- Returns 'cancelled', or the state in which the row is instead ('' when it is gone).
+local state, fence, failed, audit, lock =
+  unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'error', 'audit', 'lock'))
+if not state then return '' end
+if state ~= ARGV[2] or fence ~= ARGV[3] or state == 'done' or state == 'cancelled' then return state end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+audit = cjson.decode(audit or '[]')
+audit[#audit + 1] = {at = now, who = ARGV[4], did = 'cancel', was = state, error = failed or ''}
+while #audit > 20 do table.remove(audit, 1) end
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', string.format('%d', now), 'audit', cjson.encode(audit))
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+-- The lock of a call that is under way is left to run out: until then nobody else may create what it may be creating.
+if lock and state ~= 'running' and redis.call('GET', lock) == ARGV[1] then redis.call('DEL', lock) end
+return 'cancelled'
