@@ -26,6 +26,7 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from reactor.store.client import available
+from reactor.store.grouping import Grouped
 from reactor.store.scripts import Scripts
 
 T = TypeVar("T")
@@ -93,6 +94,8 @@ class JobQueue:
         self._redis = redis
         self._scripts = Scripts(redis, {"pop": POP})
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rq")
+        self._enqueued: Grouped[Ticket, None] = Grouped(self._enqueue_each)
+        self._removed: Grouped[str, None] = Grouped(self._remove_each)
 
     @property
     def key(self) -> str:
@@ -101,8 +104,11 @@ class JobQueue:
 
     async def enqueue(self, tickets: Sequence[Ticket]) -> None:
         """Add a job for each ticket; what is left of the row's job before it goes. Raises StoreUnavailable."""
-        if tickets:
-            await self._in_thread(lambda: self._enqueue(tickets))
+        await self._enqueued.ask(tickets)
+
+    async def _enqueue_each(self, tickets: Sequence[Ticket]) -> list[None]:
+        await self._in_thread(lambda: self._enqueue(tickets))
+        return [None] * len(tickets)
 
     def _enqueue(self, tickets: Sequence[Ticket]) -> None:
         with self._sync.pipeline() as pipeline:
@@ -139,11 +145,15 @@ class JobQueue:
 
     async def remove(self, job_ids: Sequence[str]) -> None:
         """Forget jobs that were taken: the ledger has their outcome."""
+        await self._removed.ask(job_ids)
+
+    async def _remove_each(self, job_ids: Sequence[str]) -> list[None]:
         async with available():
             pipeline = self._redis.pipeline(transaction=False)
             for job_id in job_ids:
                 self._remove(pipeline, job_id)
             await pipeline.execute()
+        return [None] * len(job_ids)
 
     async def taken(self, *, count: int = 1000) -> list[str]:
         """Jobs that RQ takes for running, the rows' ids before the last dash; some may be of workers that are gone."""

@@ -111,10 +111,13 @@ class Runner:
         stored = await self._store.runs.get(run_id)
         if stored is None or stored.generation != generation or stored.status != "running":
             return None
-        text = await self._store.runs.document(stored.document)
-        if text is None:
-            raise ConfigError(f"the document of run {run_id} is gone")
-        return Stage(stored, self.program(text), Run.from_json(stored.state))
+        program = self._programs.get(stored.document)
+        if program is None:
+            text = await self._store.runs.document(stored.document)
+            if text is None:
+                raise ConfigError(f"the document of run {run_id} is gone")
+            program = self.program(text)
+        return Stage(stored, program, Run.from_json(stored.state))
 
     async def give_up(self, run_id: str, generation: int, because: str) -> None:
         """Fail a run whose move is dead: nothing would ever move it again. Raises StoreUnavailable."""

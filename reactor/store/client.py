@@ -20,6 +20,9 @@ from reactor.store.keys import SCHEMA, Keys
 OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 """`SET … NX GET` and `#!lua` script flags came with Redis 7.0."""
 
+CONNECTIONS = 32
+"""Of one process. A crowd of jobs waits for its turn: a pool without a queue refuses the 101st, as if Redis were down."""
+
 UNABLE = (
     exceptions.ConnectionError,  # also LOADING, NOAUTH, WRONGPASS
     exceptions.TimeoutError,
@@ -48,14 +51,17 @@ def connect(url: str, *, blocking: float = 0.0) -> "aioredis.Redis":
             "Without a server at hand, `reactor dev` and `reactor demo` bring their own."
         )
     try:
-        return aioredis.Redis.from_url(
+        pool = aioredis.BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=5.0,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=5.0 + blocking,
             socket_connect_timeout=3.0,
             health_check_interval=15,
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
+        return aioredis.Redis.from_pool(pool)
     except ValueError as error:  # a port that is no number, a path that is no database
         raise ConfigError(f"REACTOR_REDIS_URL is no URL of a server ({_without_password(url)!r}): {error}") from None
 

@@ -4,7 +4,6 @@ Owns appending (with the deliveries' de-duplication) and reading by the dispatch
 Does not look into an event's body.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -55,37 +54,20 @@ class EventLog:
         self._keys = keys
         self._scripts = Scripts(redis)
         self._window = int(dedup_window * 1000)
-        self._waiting: list[tuple[Event, bytes, asyncio.Future[Appended]]] = []
-        self._flusher: asyncio.Task[None] | None = None
 
     async def append(self, event: Event, body: bytes) -> Appended:
         """Put a verified delivery into the log and return once Redis has acknowledged it. Raises StoreUnavailable.
 
         Deliveries that arrive while a round trip is under way share the next one: with `appendfsync always` this is
-        what turns one disk flush per event into one per group.
+        what turns one disk flush per event into one per group. One that the server refuses fails no other.
         """
-        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, body, future))
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush())
-        return await future
-
-    async def _flush(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            try:
-                results = await self._scripts.run_each(
-                    (
-                        "accept",
-                        (self._keys.seen(event.source, event.id), self._keys.log),
-                        (event.source, event.id, event.organization, body, self._window, event.origin),
-                    )
-                    for event, body, _ in group
-                )
-            except StoreUnavailable as error:
-                results = [error] * len(group)
-            for (_, _, future), result in zip(group, results, strict=True):
-                _settle(future, result)
+        keys = (self._keys.seen(event.source, event.id), self._keys.log)
+        args = (event.source, event.id, event.organization, body, self._window, event.origin)
+        [result] = await self._scripts.run_each([("accept", keys, args)])
+        if isinstance(result, StoreUnavailable):
+            raise result
+        fresh, entry = result
+        return Appended(entry.decode(), duplicate=not fresh)
 
     async def join(self, group: str = GROUP) -> None:
         """Create the consumer group at the log's beginning, if there is none."""
@@ -170,16 +152,6 @@ class EventLog:
         candidates = [pending["min"]] if pending["pending"] else []
         candidates += [entry for entry, _ in unread]
         return min((int(entry.partition(b"-")[0]) for entry in candidates), default=None)
-
-
-def _settle(future: "asyncio.Future[Appended]", result: Any) -> None:
-    if future.done():  # the request was cancelled meanwhile; the event is stored all the same
-        return
-    if isinstance(result, StoreUnavailable):
-        future.set_exception(result)
-        return
-    fresh, entry = result
-    future.set_result(Appended(entry.decode(), duplicate=not fresh))
 
 
 def _entries(reply: Any) -> Iterator[Entry]:

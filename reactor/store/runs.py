@@ -11,6 +11,7 @@ import orjson
 from redis import asyncio as aioredis
 
 from reactor.store.client import available
+from reactor.store.grouping import Grouped
 from reactor.store.keys import Keys
 from reactor.store.scripts import Arg, Call, Scripts
 
@@ -78,6 +79,7 @@ class Runs:
         self._redis = redis
         self._keys = keys
         self._scripts = Scripts(redis)
+        self._got: Grouped[str, StoredRun | None] = Grouped(self._get_each)
         self._lifetime = int(lifetime * 1000)
         self._sweep_after = int(sweep_after * 1000)
 
@@ -156,15 +158,22 @@ class Runs:
 
     async def get(self, run: str) -> StoredRun | None:
         """Read one run."""
+        [found] = await self._got.ask([run])
+        return found
+
+    async def _get_each(self, runs: Sequence[str]) -> list[StoredRun | None]:
         async with available():
-            fields: Any = await self._redis.hgetall(self._keys.run(run))
-        return _stored(run, fields) if fields else None
+            pipeline = self._redis.pipeline(transaction=False)
+            for run in runs:
+                pipeline.hgetall(self._keys.run(run))
+            found: list[Any] = await pipeline.execute()
+        return [_stored(run, fields) if fields else None for run, fields in zip(runs, found, strict=True)]
 
     async def newest(self, *, count: int = 100) -> list[StoredRun]:
         """The runs that began last, the newest first."""
         async with available():
             ids: Any = await self._redis.zrevrange(self._keys.runs, 0, count - 1)
-        runs = [await self.get(run.decode()) for run in ids]
+        runs = await self._got.ask([run.decode() for run in ids])
         return [run for run in runs if run]
 
 

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError
 
 from reactor.errors import StoreUnavailable
 from reactor.store.client import available
+from reactor.store.grouping import Grouped
 
 Arg = str | bytes | int | float
 Call = tuple[str, Sequence[str], Sequence[Arg]]
@@ -25,10 +26,14 @@ SOURCES = {
 
 
 class Scripts:
-    """A set of scripts at one server; the store's own unless others are given by name."""
+    """A set of scripts at one server; the store's own unless others are given by name.
+
+    What is asked for while a round trip is under way shares the next one.
+    """
 
     def __init__(self, redis: "aioredis.Redis", sources: Mapping[str, str] = SOURCES) -> None:
         self._redis = redis
+        self._sent: Grouped[Call, Any] = Grouped(self._send)
         self._sources = sources
         self._digests = {
             name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in sources.items()
@@ -53,11 +58,11 @@ class Scripts:
         Raises StoreUnavailable when the server can't be reached at all.
         """
         calls = list(calls)
-        results = await self._send(calls)
+        results = await self._sent.ask(calls)
         missing = [number for number, result in enumerate(results) if isinstance(result, NoScriptError)]
         if missing:
             await self._load({calls[number][0] for number in missing})
-            for number, result in zip(missing, await self._send([calls[number] for number in missing]), strict=True):
+            for number, result in zip(missing, await self._send([calls[n] for n in missing]), strict=True):
                 results[number] = result
         return [_refused(call, result) for call, result in zip(calls, results, strict=True)]
 

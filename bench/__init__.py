@@ -1,0 +1,1 @@
+"""Programs that measure the reactor on this machine, with real processes. Tests hold their counts."""
