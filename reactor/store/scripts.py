@@ -33,7 +33,7 @@ class Scripts:
 
     def __init__(self, redis: "aioredis.Redis", sources: Mapping[str, str] = SOURCES) -> None:
         self._redis = redis
-        self._sent: Grouped[Call, Any] = Grouped(self._send)
+        self._sent: Grouped[Call, Any] = Grouped(self._perform)
         self._sources = sources
         self._digests = {
             name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in sources.items()
@@ -59,12 +59,17 @@ class Scripts:
         """
         calls = list(calls)
         results = await self._sent.ask(calls)
+        return [_refused(call, result) for call, result in zip(calls, results, strict=True)]
+
+    async def _perform(self, calls: Sequence[Call]) -> list[Any]:
+        """Run a group; what the server has forgotten is loaded, and run then."""
+        results = await self._send(calls)
         missing = [number for number, result in enumerate(results) if isinstance(result, NoScriptError)]
         if missing:
             await self._load({calls[number][0] for number in missing})
             for number, result in zip(missing, await self._send([calls[n] for n in missing]), strict=True):
                 results[number] = result
-        return [_refused(call, result) for call, result in zip(calls, results, strict=True)]
+        return results
 
     async def _send(self, calls: Sequence[Call]) -> list[Any]:
         async with available():
