@@ -44,6 +44,8 @@ class DuePoller:
     async def sweep(self) -> int:
         """Enqueue what is due now; returns how many rows."""
         swept = await self._store.due.sweep(self._queue.key)
+        if not swept:
+            return 0
         failpoint("due.after_sweep")
         await self._queue.enqueue([Ticket(row.row, row.number) for row in swept])
         for row in swept:

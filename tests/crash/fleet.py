@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,8 +42,13 @@ class Member:
     port: int = 0
     child: Child | None = None
     skew: float = 0.0
-    starts: int = 0
+    armed: str = ""
+    kept: bool = True
     killed: bool = False
+
+    def __post_init__(self) -> None:
+        self.kept = self.kept and not self.armed
+        self.killed = bool(self.armed)
 
     @property
     def lives(self) -> bool:
@@ -71,8 +76,8 @@ class Fleet:
     _server_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ending: bool = False
 
-    async def start(self) -> str:
-        """Start everything; returns the URL for webhooks."""
+    async def connect(self) -> str:
+        """Put networks between all who talk; returns the URL for webhooks."""
         socket_path = self.server.url.removeprefix("unix://").partition("?")[0]
         for name, connect in {
             "redis": to(socket_path),
@@ -85,12 +90,30 @@ class Fleet:
             "REACTOR_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
             "DAYTONA_API_URL": f"http://127.0.0.1:{api}/api",
         }
-        for name in MEMBERS:
-            arguments = ROLES[name.partition("-")[0]]
-            port = free_port() if arguments[0] == "serve" else 0
-            self.members[name] = Member(name, (*arguments, *(["--port", str(port)] if port else [])), port)
-            await self._begin(self.members[name])
         return f"http://127.0.0.1:{webhooks}/webhooks/daytona"
+
+    async def start(self, names: Iterable[str] = MEMBERS) -> None:
+        """Start these, and keep them running."""
+        for name in names:
+            await self.begin(name)
+
+    async def begin(self, name: str, *, armed: str = "") -> Member:
+        """Start one; one that is armed with a failpoint is not started again."""
+        arguments = ROLES[name.partition("-")[0]]
+        port = free_port() if arguments[0] == "serve" else 0
+        member = Member(name, (*arguments, *(["--port", str(port)] if port else [])), port, armed=armed)
+        self.members[name] = member
+        await self._begin(member)
+        return member
+
+    async def retire(self, role: str) -> None:
+        """End all of a role in order, and start none again."""
+        for member in [member for name, member in self.members.items() if name.startswith(f"{role}-")]:
+            member.kept = False
+            self.stop(member.name)
+            if member.child:
+                await member.child.over.wait()
+            del self.members[member.name]
 
     def kill(self, name: str) -> None:
         """End a process, or the server, as the kernel does; it is started again soon."""
@@ -108,7 +131,7 @@ class Fleet:
             self.members[name].killed = True
             child.signal(signal.SIGTERM)
 
-    def can_be_killed(self, name: str) -> bool:
+    def is_there(self, name: str) -> bool:
         """Whether there is somebody to kill: between an end and the next start there is not."""
         return not self._server_busy.locked() and self.server.running if name == SERVER else self.members[name].lives
 
@@ -157,10 +180,10 @@ class Fleet:
             await child.over.wait()
 
     async def _begin(self, member: Member) -> None:
-        member.starts += 1
         base = self.directory / member.name
+        environment = {**self.environment, "REACTOR_FAILPOINT": member.armed}
         member.child = await self.nursery.start(
-            member.arguments, self.environment, base.with_suffix(".out"), base.with_suffix(".log"), skew=member.skew
+            member.arguments, environment, base.with_suffix(".out"), base.with_suffix(".log"), skew=member.skew
         )
         if member.child is None:
             self._ended(member)
@@ -173,12 +196,13 @@ class Fleet:
             self.story.tell(f"{member.name} {'died' if began else 'did not start'} by itself")
             (self.died if began else self.not_started)[member.name] += 1
         member.killed = False
-        if not self._ending:
+        if member.kept and not self._ending:
             self._keep(member.name, self._begin_soon(member))
 
     async def _begin_soon(self, member: Member) -> None:
         await asyncio.sleep(RESTART_PAUSE)
-        await self._begin(member)
+        if member.kept:
+            await self._begin(member)
 
     async def _restart_server(self) -> None:
         async with self._server_busy:

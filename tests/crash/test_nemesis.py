@@ -11,7 +11,7 @@ async def test_a_tormented_reactor_loses_nothing_and_does_nothing_twice(tmp_path
 
     assert outcome.good, f"{outcome}: {outcome.judgement.findings}"
     assert outcome.judgement.events >= 250
-    assert outcome.kills.total() == 25
+    assert outcome.kills == 25
 
 
 def test_the_same_seed_draws_the_same_faults() -> None:

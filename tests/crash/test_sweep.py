@@ -1,0 +1,19 @@
+"""Whoever is killed or paused past the lease, and wherever that is possible: every effect happens once."""
+
+from pathlib import Path
+
+from crash.recovery import PROMISED, percentile, recoveries
+from crash.sweep import SCENES, sweep_all
+from reactor.failpoints import NAMES
+
+
+def test_it_is_known_who_passes_each_failpoint() -> None:
+    assert {name.partition(".")[0] for name in NAMES} == set(SCENES)
+
+
+async def test_every_effect_happens_once_whatever_is_killed_or_paused_at_any_failpoint(tmp_path: Path) -> None:
+    assert await sweep_all(tmp_path) == []
+
+
+async def test_a_killed_workers_jobs_are_done_by_another_soon(tmp_path: Path) -> None:
+    assert percentile(await recoveries(tmp_path, 12), 99) < PROMISED
