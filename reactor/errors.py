@@ -19,11 +19,15 @@ ReactorError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 
 class ReactorError(Exception):
     """Everything the reactor raises on purpose; the command line prints it without a stack trace."""
+
+
+Severity = Literal["error", "warning"]
+"""An error keeps a configuration out of force; a warning is worth a look."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,6 +38,7 @@ class Problem:
     line: int
     column: int
     message: str
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -62,7 +62,9 @@ class Live:
     def load(cls, directory: Path, *, receives: bool = False) -> "Live":
         """Read a directory for a process that begins. Raises ConfigError with every problem."""
         seen = fingerprint(directory)
-        return cls(load_config(directory), receives=receives, seen=seen)
+        live = cls(passed(directory), receives=receives, seen=seen)
+        _warn(live.config)
+        return live
 
     @property
     def config(self) -> Config:
@@ -76,6 +78,11 @@ class Live:
     def refuse(self, why: str) -> None:
         """What is on disk is not brought into force."""
         self.now = replace(self.now, refused=why)
+
+
+def passed(directory: Path) -> Config:
+    """A directory's configuration, when it has passed all that one must pass to come into force. Raises ConfigError."""
+    return load_config(directory)
 
 
 class Reloader:
@@ -118,7 +125,7 @@ class Reloader:
     async def _judge(self, seen: str) -> None:
         """Load and check what is there, beside the work; bring it into force if it is sound."""
         try:
-            config = await asyncio.to_thread(load_config, self._directory)
+            config = await asyncio.to_thread(passed, self._directory)
         except ConfigError as error:
             refusal = str(error)
             config = None
@@ -159,6 +166,7 @@ class Reloader:
         self._secrets, self._kept = self._secret_files(), float("-inf")
         if config.revision != before.config.revision or before.refused:
             log.info("configuration in force", revision=config.revision, rules=len(config.rules.rules))
+            _warn(config)
 
     def _refuse(self, why: str) -> None:
         if why != self._live.now.refused:
@@ -208,6 +216,11 @@ class Reloader:
             await step()
         except StoreUnavailable as error:
             log.debug("not told", error=str(error))
+
+
+def _warn(config: Config) -> None:
+    for warning in config.warnings:
+        log.warning("configuration worth a look", file=f"{warning.file}:{warning.line}", warning=warning.message)
 
 
 def shrinks(before: Config, after: Config) -> bool:

@@ -155,6 +155,7 @@ class Resource(Model):
         {}, description="A state that a read may show early, and the states it may stand for: then it is no news."
     )
     moves: list[str] = Field([], description="Operations after which a state seen before is no evidence.")
+    leads: dict[str, str] = Field({}, description="The state in which an operation leaves one, when all goes well.")
     events: dict[str, Announcement] = {}
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "run",
     "dispatch": "run",
     "work": "run",
+    "check": "check",
     "reload": "reload",
     "runs": "runs",
     "jobs": "jobs",

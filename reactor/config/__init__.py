@@ -5,16 +5,18 @@ nothing.
 """
 
 from reactor.config.files import fingerprint, fingerprint_of
-from reactor.config.loader import ARAZZO, load_config, load_kept
+from reactor.config.loader import ARAZZO, Inspection, inspect, load_config, load_kept
 from reactor.config.model import Config, SourceEntry, WorkflowFile
 
 __all__ = [
     "ARAZZO",
     "Config",
+    "Inspection",
     "SourceEntry",
     "WorkflowFile",
     "fingerprint",
     "fingerprint_of",
+    "inspect",
     "load_config",
     "load_kept",
 ]

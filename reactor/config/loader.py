@@ -7,7 +7,7 @@ a ConfigError with every problem of every file; nothing is half loaded.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,12 +19,13 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Create, Provider, Resource
 from reactor.catalog import Catalog
-from reactor.checks import EventFields, Known, rule_faults
+from reactor.checks import Known
 from reactor.config.files import Directory, Files, Kept
 from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, WorkflowFile
+from reactor.config.rulebook import compile_rules
 from reactor.errors import ConfigError, Problem
-from reactor.rules.compile import compile_rule
-from reactor.rules.match import CompiledRule, Rules
+from reactor.review import leaks
+from reactor.rules.match import Rules
 from reactor.rules.model import RuleFile
 from reactor.secrets import Secret
 from reactor.workflows.load import load_document
@@ -37,11 +38,32 @@ TESTS = ".test.yaml"
 """How the names of Arazzo documents end, and those of tests beside rules, which no decision needs."""
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """What came of reading a directory: the configuration if it has no error, and all problems, warnings among them."""
+
+    config: Config | None
+    problems: tuple[Problem, ...]
+    texts: Mapping[str, bytes]
+    """What was read, by the names that problems say."""
+
+
 def load_config(directory: Path) -> Config:
-    """Read, check and compile a configuration directory. Raises ConfigError with every problem."""
+    """Read, check and compile a configuration directory. Raises ConfigError with every error; warnings are in it."""
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no directory: set REACTOR_CONFIG, or run where `config/` is")
     return _Loader(Directory(directory)).load()
+
+
+def inspect(directory: Path) -> Inspection:
+    """Read, check and compile a configuration directory, for a person: nothing of what is found is left out."""
+    loader = _Loader(Directory(directory))
+    try:
+        config = loader.load()
+    except ConfigError:
+        config = None
+    texts = {loader.files.place(name): text for name, text in loader.texts.items()}
+    return Inspection(config, tuple(sorted(loader.problems)), texts)
 
 
 def load_kept(revision: str, texts: Mapping[str, bytes]) -> Config:
@@ -65,13 +87,15 @@ class _Loader:
         secret_files = self._read(["secrets.yaml"], SecretsFile)
         source_files = self._read(["sources.yaml"], SourcesFile)
         provider_files = self._read(self._names("apis/*.yaml"), Provider)
+        openapis = self._openapis(provider_files)
+        sound = not self._errors()
         rule_files = self._read(self._names("rules/*.yaml"), RuleFile)
         for name in self._names("rules/*.yml"):
             self.problems.append(
                 Problem(self.files.place(name), 0, 0, "is not read: rename it, files of rules end in .yaml")
             )
-        openapis = self._openapis(provider_files)
-        self._raise_problems()
+        if not sound:
+            self._raise_errors()
         secrets = self._secrets(secret_files)
         apis = {
             (name := Path(document.file).stem): self._api(name, document, provider, openapis, secrets)
@@ -79,14 +103,20 @@ class _Loader:
         }
         apis |= self._tellers(provider_files, apis)
         sources = self._sources(source_files, apis, secrets)
-        workflows = self._workflows(apis)
-        rules = self._rules(rule_files, apis, workflows, secrets)
-        self._raise_problems()
-        return Config(_revision(self.texts), apis, Rules(rules), sources, secrets, workflows, self.texts)
+        workflows, broken = self._workflows(apis)
+        known = Known(apis, {name: file.program for name, file in workflows.items()}, secrets)
+        rules, found = compile_rules(rule_files, known, broken)
+        self.problems += found
+        self._raise_errors()
+        warnings = tuple(sorted(self.problems))
+        return Config(_revision(self.texts), apis, Rules(rules), sources, secrets, workflows, self.texts, warnings)
 
-    def _raise_problems(self) -> None:
-        if self.problems:
-            raise ConfigError(*self.problems)
+    def _errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    def _raise_errors(self) -> None:
+        if errors := self._errors():
+            raise ConfigError(*errors)
 
     def _read(self, names: Iterable[str], model: type[M]) -> list[tuple[Document, M]]:
         """The files that are sound, each as its document and its model."""
@@ -94,6 +124,7 @@ class _Loader:
         for name in names:
             try:
                 if not name.endswith(TESTS) and (content := self._content(name)) is not None:
+                    self.problems += leaks(self.files.place(name), content.decode("utf-8", "replace"))
                     document = load(content, self.files.place(name))
                     files.append((document, validate(document, model)))
             except ConfigError as error:
@@ -224,45 +255,21 @@ class _Loader:
             self.problems.append(document.problem(path, f"{expected_one_of(name, secrets)} (declared in secrets.yaml)"))
         return secrets.get(name)
 
-    def _workflows(self, apis: Mapping[str, Api]) -> dict[str, WorkflowFile]:
-        """The Arazzo documents by the names of their files. Raises ConfigError if one is broken."""
-        workflows, catalog, broken = {}, Catalog(apis), False
+    def _workflows(self, apis: Mapping[str, Api]) -> tuple[dict[str, WorkflowFile], set[str]]:
+        """The Arazzo documents by the names of their files, and the names of those that are broken."""
+        workflows, catalog, broken = {}, Catalog(apis), set()
         for path in self._names(f"workflows/*{ARAZZO}"):
+            name = Path(path).name.removesuffix(ARAZZO)
             try:
-                if (content := self._content(path)) is not None:
-                    document = load_document(content, self.files.place(path))
-                    program = compile_program(document, catalog.for_document(document))
-                    workflows[Path(path).name.removesuffix(ARAZZO)] = WorkflowFile(content, program)
+                if (content := self._content(path)) is None:
+                    continue
+                document = load_document(content, self.files.place(path))
+                self.problems += [replace(warning, severity="warning") for warning in document.warnings]
+                workflows[name] = WorkflowFile(content, compile_program(document, catalog.for_document(document)))
             except ConfigError as error:
                 self.problems += error.problems
-                broken = True
-        if broken:
-            self._raise_problems()
-        return workflows
-
-    def _rules(
-        self,
-        files: Iterable[tuple[Document, RuleFile]],
-        apis: Mapping[str, Api],
-        workflows: Mapping[str, WorkflowFile],
-        secrets: Mapping[str, Secret],
-    ) -> list[CompiledRule]:
-        known = Known(apis, {name: file.program for name, file in workflows.items()}, secrets)
-        fields = EventFields(apis.values())
-        compiled: dict[str, CompiledRule] = {}
-        for document, file in files:
-            for number, rule in enumerate(file.rules):
-                at = ("rules", number)
-                if rule.name in compiled:
-                    message = f"found {rule.name!r} a second time, expected a name of its own"
-                    self.problems.append(document.problem((*at, "name"), message))
-                compiled[rule.name], faults = compile_rule(
-                    rule, fields.types(rule.on), fields.choices(rule.on), fields_of=fields.types
-                )
-                faults += fields.mistyped(rule.on)
-                faults += rule_faults(rule, compiled[rule.name], known)
-                self.problems += [document.problem((*at, *f.path), f.message, key=f.key) for f in faults]
-        return list(compiled.values())
+                broken.add(name)
+        return workflows, broken
 
 
 def _findable(create: Create, resource: Resource) -> bool:

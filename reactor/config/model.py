@@ -96,6 +96,8 @@ class Config:
     workflows: Mapping[str, WorkflowFile]
     texts: Mapping[str, bytes]
     """The files it was made of, by their names: enough to make it again."""
+    warnings: tuple[Problem, ...] = ()
+    """What is worth a look."""
 
     def api_of(self, source: str) -> Api | None:
         """The API that a source's events are about; None for a source that is no longer configured.

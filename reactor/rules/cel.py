@@ -14,6 +14,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from reactor.errors import Severity
 from reactor.events import Event
 
 TYPES = {
@@ -206,6 +207,7 @@ class Fault:
     path: tuple[str | int, ...]
     message: str
     key: bool = False
+    severity: Severity = "error"
 
 
 def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:

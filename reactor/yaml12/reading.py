@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import yaml
 
-from reactor.errors import ConfigError, Problem
+from reactor.errors import ConfigError, Problem, Severity
 from reactor.yaml12.words import clipped, quoted, shown
 
 MAX_BYTES = 256 * 1024
@@ -54,12 +54,12 @@ class Document:
     values: Mapping[Path, Place]
     keys: Mapping[Path, Place]
 
-    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+    def problem(self, path: Path, message: str, *, key: bool = False, severity: Severity = "error") -> Problem:
         """A problem at the value at `path` (its key with `key=True`), or at the nearest thing around it that exists."""
         places = self.keys if key and path in self.keys else self.values
         while path and path not in places:
             path = path[:-1]
-        return Problem(self.file, *places.get(path, (1, 1)), message)
+        return Problem(self.file, *places.get(path, (1, 1)), message, severity)
 
 
 def load(content: str | bytes, file: str) -> Document:

@@ -1,0 +1,50 @@
+"""Compiles and checks the rules of all files together, with what they refer to. Reads no file."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from reactor.checks import EventFields, Known, rule_faults
+from reactor.errors import Problem
+from reactor.review import Reviewed, review
+from reactor.rules.cel import Fault
+from reactor.rules.compile import compile_rule
+from reactor.rules.match import CompiledRule
+from reactor.rules.model import Rule, RuleFile, RunAction
+from reactor.yaml12 import Document
+
+
+def compile_rules(
+    files: Sequence[tuple[Document, RuleFile]], known: Known, broken: Collection[str]
+) -> tuple[list[CompiledRule], list[Problem]]:
+    """All rules, and what is wrong or odd about them. `broken` are workflow documents: who runs one is not to blame."""
+    fields = EventFields(known.apis.values())
+    compiled: dict[str, CompiledRule] = {}
+    problems: list[Problem] = []
+    sound: list[Reviewed] = []
+    for each in _each(files):
+        rule = each.rule
+        faults = []
+        if rule.name in compiled:
+            faults.append(Fault(("name",), f"found {rule.name!r} a second time, expected a name of its own"))
+        compiled[rule.name], found = compile_rule(
+            rule, fields.types(rule.on), fields.choices(rule.on), fields_of=fields.types
+        )
+        faults += [*found, *fields.mistyped(rule.on), *rule_faults(rule, compiled[rule.name], known)]
+        faults = [fault for fault in faults if not _blames_broken(fault, rule, broken)]
+        problems += [each.problem(fault) for fault in faults]
+        if not faults:
+            sound.append(each)
+    return list(compiled.values()), [*problems, *review(sound, known.apis)]
+
+
+def _each(files: Sequence[tuple[Document, RuleFile]]) -> Iterator[Reviewed]:
+    for document, file in files:
+        for number, rule in enumerate(file.rules):
+            yield Reviewed(document, number, rule)
+
+
+def _blames_broken(fault: Fault, rule: Rule, broken: Collection[str]) -> bool:
+    """Whether a fault is that a workflow document is not there, when it is there and broken."""
+    if not broken or fault.path[:1] != ("do",) or fault.path[2:] != ("run",):
+        return False
+    action = rule.do[int(fault.path[1])]
+    return isinstance(action, RunAction) and action.run in broken

@@ -1,0 +1,182 @@
+"""Rules that call each other up: what a call causes is an event on which a rule makes the next call, for ever.
+
+Knows what API files say of calls: which kind of resource they create, or in which state they leave one. Where a rule asks
+for more than that (another field, an expression, a limit of its own), the circle is taken to be cut.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reactor.apis.client import Api
+from reactor.apis.provider import Announcement, Resource
+from reactor.review.names import name_of
+from reactor.rules.cel import ExpressionError, Fault, split
+from reactor.rules.match import PatternError, compile_match
+from reactor.rules.model import CallAction, Rule
+
+MOST = 200_000
+"""Pairs of rules that are looked at: beyond that a set of rules is too large to be looked through for circles."""
+
+CUTS = ("when", "cooldown", "throttle", "count", "unless", "hold")
+"""Fields of a rule that keep it from firing again at once, or may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What a call does: to which kind of resource, the state it leads to (empty: any), how a new one is called."""
+
+    number: int
+    action: int
+    resource: Resource
+    terminal: frozenset[str]
+    state: str
+    starts: str | None
+    ends: str
+
+
+def circles(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[tuple[int, Fault]]:
+    """The rules, by number, that are part of a circle; each circle is told once, at its first rule."""
+    causes = _causes(rules, list(_effects(rules, apis)))
+    told: set[frozenset[int]] = set()
+    for start, (action, _) in sorted(causes.items()):
+        circle = _back_to(start, {number: after for number, (_, after) in causes.items()})
+        if circle and frozenset(circle) not in told:
+            told.add(frozenset(circle))
+            yield start, Fault(("do", action, "call"), _message(circle, rules), severity="warning")
+
+
+def _message(circle: Sequence[int], rules: Sequence[Rule]) -> str:
+    names = [rules[number].name for number in circle]
+    if len(names) == 1:
+        way = f"may cause events on which {names[0]} makes it again"
+    else:
+        way = f"may cause events in a circle: {' → '.join([*names, names[0]])}"
+    return f"{way}, for ever: narrow a `match`, or set a `cooldown`"
+
+
+def _effects(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[_Effect]:
+    for number, rule in enumerate(rules):
+        if not rule.match or _is_cut(rule):
+            continue  # without a match it is an error, told where calls are checked
+        for position, action in enumerate(rule.do):
+            if isinstance(action, CallAction):
+                yield from _effects_of(number, position, action, apis)
+
+
+def _effects_of(number: int, position: int, action: CallAction, apis: Mapping[str, Api]) -> Iterator[_Effect]:
+    name, _, operation = action.call.partition(".")
+    if name not in apis:
+        return
+    provider = apis[name].provider
+    create = provider.creates.get(operation)
+    if create and create.resource in provider.resources:
+        resource = provider.resources[create.resource]
+        asked = name_of(action.body, create)
+        starts, ends = _ends(asked) if asked is not None else ("", "")
+        yield _Effect(number, position, resource, frozenset(resource.terminal), "", starts, ends)
+    for resource in provider.resources.values():
+        if state := resource.leads.get(operation):
+            yield _Effect(number, position, resource, frozenset(), state, None, "")
+
+
+def _ends(name: str) -> tuple[str, str]:
+    """What a name surely begins and ends with."""
+    try:
+        parts = list(split(name))
+    except ExpressionError:
+        return "", ""
+    first, last = (parts[0], parts[-1]) if parts else (None, None)
+    return (
+        first.text if first and not first.expression else "",
+        last.text if last and not last.expression else "",
+    )
+
+
+def _causes(rules: Sequence[Rule], effects: Sequence[_Effect]) -> dict[int, tuple[int, list[int]]]:
+    """For each rule with an effect: the action that has it, and the rules it may call up."""
+    found: dict[int, tuple[int, list[int]]] = {}
+    left = MOST
+    for effect in effects:
+        for number, rule in enumerate(rules):
+            left -= 1
+            if left < 0:
+                return found
+            if not _is_cut(rule) and _calls_up(effect, rule):
+                found.setdefault(effect.number, (effect.action, []))[1].append(number)
+    return found
+
+
+def _is_cut(rule: Rule) -> bool:
+    return getattr(rule, "enforce", "on") != "on" or any(getattr(rule, name, None) for name in CUTS)
+
+
+def _calls_up(effect: _Effect, rule: Rule) -> bool:
+    """Whether an event that a call causes may make a rule fire."""
+    return any(
+        any(fnmatchcase(event, glob) for glob in rule.on) and _may_match(effect, announced, rule.match)
+        for event, announced in effect.resource.events.items()
+        if effect.starts is not None or announced.before
+    )
+
+
+def _may_match(effect: _Effect, announced: Announcement, patterns: Mapping[str, Any]) -> bool:
+    state, name = announced.state.removeprefix("$."), announced.name.removeprefix("$.")
+    for field, pattern in patterns.items():
+        if field == state:
+            possible = _admits(pattern, effect.state) if effect.state else not _only(pattern, effect.terminal)
+        elif effect.starts is None:
+            possible = field not in (announced.before or "").removeprefix("$.")  # the resource is the same one
+        elif field == name:
+            possible = _may_be_called(pattern, effect.starts, effect.ends)
+        else:
+            return False
+        if not possible:
+            return False
+    return True
+
+
+def _admits(pattern: Any, value: str) -> bool:
+    try:
+        return all(clause.put_to({"it": value}).held for clause in compile_match({"it": pattern}))
+    except PatternError:
+        return False
+
+
+def _only(pattern: Any, values: frozenset[str]) -> bool:
+    """Whether a pattern names nothing but these values."""
+    items = pattern if isinstance(pattern, list) else [pattern]
+    return all(isinstance(item, str) and item in values for item in items)
+
+
+def _may_be_called(pattern: Any, starts: str, ends: str) -> bool:
+    items = pattern if isinstance(pattern, list) else [pattern]
+    return any(_fits(item, starts, ends) for item in items)
+
+
+def _fits(item: Any, starts: str, ends: str) -> bool:
+    if isinstance(item, str):
+        return item.startswith(starts) and item.endswith(ends)
+    if isinstance(item, dict) and isinstance(prefix := item.get("prefix"), str):
+        return prefix.startswith(starts) or starts.startswith(prefix)
+    if isinstance(item, dict) and isinstance(suffix := item.get("suffix"), str):
+        return suffix.endswith(ends) or ends.endswith(suffix)
+    return False
+
+
+def _back_to(start: int, after: Mapping[int, Sequence[int]]) -> list[int]:
+    """The shortest way from a rule back to itself; empty when there is none."""
+    came: dict[int, int] = {}
+    ahead = [start]
+    for here in ahead:
+        for there in after.get(here, ()):
+            if there == start:
+                way = [here]
+                while way[-1] != start:
+                    way.append(came[way[-1]])
+                return way[::-1]
+            if there not in came:
+                came[there] = here
+                ahead.append(there)
+    return []

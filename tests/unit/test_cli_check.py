@@ -1,0 +1,89 @@
+"""`reactor check` as a person sees it: the place, the line with a mark, the remedy, the status."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import CONFIG
+
+from reactor.cli import reactor
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CONFIG, tmp_path / "config"))
+
+
+def checked(directory: Path, *options: str) -> Result:
+    return CliRunner().invoke(reactor, ["check", str(directory), *options])
+
+
+def write(directory: Path, old: str, new: str) -> None:
+    file = directory / "rules" / "volumes.yaml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+def test_a_sound_directory_is_said_to_be(directory: Path) -> None:
+    result = checked(directory, "--strict")
+
+    assert result.exit_code == 0
+    assert "sound, 0 warnings; revision " in result.output
+
+
+def test_a_typo_is_shown_in_its_line_with_a_mark_and_the_nearest_name(directory: Path) -> None:
+    write(directory, "newState:", "newSate:")
+
+    result = checked(directory)
+
+    assert result.exit_code == 1
+    head, line, mark, *_ = result.output.splitlines()
+    assert head.startswith(f"{directory}/rules/volumes.yaml:7:7: error: found 'newSate', expected one of")
+    assert head.endswith("did you mean 'newState'?")
+    assert line.index("newSate") == mark.index("^")
+
+
+def test_warnings_fail_only_when_that_is_asked_for(directory: Path) -> None:
+    write(directory, "sandbox-for-${event.name}", "the-sandbox")
+
+    results = [checked(directory), checked(directory, "--strict")]
+
+    assert [result.exit_code for result in results] == [0, 1]
+    assert "warning: found the name 'the-sandbox'" in results[0].output
+
+
+def test_the_same_is_said_in_json(directory: Path) -> None:
+    write(directory, "newState:", "newSate:")
+
+    result = checked(directory, "--json")
+
+    report = json.loads(result.output)
+    assert report["revision"] is None
+    [problem] = report["problems"]
+    assert (problem["line"], problem["column"], problem["severity"]) == (7, 7, "error")
+    assert problem["file"].endswith("rules/volumes.yaml")
+
+
+def test_a_secret_in_clear_is_not_printed(directory: Path) -> None:
+    secret = "dtn_" + "0123456789abcdef" * 2
+    write(directory, "snapshot: build-base", f"snapshot: {secret}")
+
+    outputs = [checked(directory).output, checked(directory, "--json").output]
+
+    assert "••••" in outputs[0]
+    assert not any(secret in output for output in outputs)
+
+
+def test_letters_that_would_move_the_cursor_are_not_printed(directory: Path) -> None:
+    write(directory, "newState: ready", "newSate: ready # \u202e\u200b")
+
+    assert "\u202e" not in checked(directory).output
+
+
+def test_a_directory_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    result = checked(tmp_path / "nowhere")
+
+    assert result.exit_code == 1
+    assert "nowhere is no directory" in result.output

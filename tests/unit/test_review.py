@@ -1,0 +1,242 @@
+"""What a careful colleague would say of rules that are well-formed, on the shipped APIs."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from reactor.config import inspect
+
+CONFIG = Path(__file__).parents[2] / "config"
+KEY = "dtn_" + "0a1b2c3d4e5f" * 4
+DRAWN = "aZ3kP9qL7xW2mN8vR4tY"
+
+
+def rule(
+    name: str = "a-rule", *, on: str = "volume.state.updated", match: str = "{newState: ready}", **more: str
+) -> str:
+    """A rule as it is written."""
+    call = more.pop("call", 'daytona.getVolume\n        parameters: {volumeId: "${event.id}"}')
+    extra = "".join(f"    {field}: {value}\n" for field, value in more.items())
+    return f"  - name: {name}\n    on: {on}\n    match: {match}\n{extra}    do:\n      - call: {call}\n"
+
+
+def said(tmp_path: Path, *rules: str, **files: str) -> list[str]:
+    """What is found, as `file:line:column: severity: message`."""
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    (directory / "rules" / "r.yaml").write_text("rules:\n" + "".join(rules), "utf-8")
+    for name, text in files.items():
+        (directory / "rules" / f"{name}.yaml").write_text(text, "utf-8")
+    found = inspect(directory).problems
+    return sorted(
+        f"{Path(each.file).name}:{each.line}:{each.column}: {each.severity}: {each.message}" for each in found
+    )
+
+
+def sandbox(name: str, snapshot: str = "base") -> str:
+    return f'daytona.createSandbox\n        body: {{name: "{name}", snapshot: {snapshot}}}'
+
+
+NEVER = {
+    "two values at once": "{newState: ready, $or: [{newState: error}, {newState: deleted}]}",
+    "a prefix that excludes the value": "{name: build-1, $or: [{name: {prefix: x}}, {name: {prefix: y}}]}",
+    "a prefix that excludes a prefix": "{name: {prefix: a}, $or: [{name: {prefix: b}}, {name: {prefix: c}}]}",
+    "what is excluded": "{name: {prefix: a}, $or: [{name: {anything-but: {prefix: a}}}, {name: {exists: false}}]}",
+    "a number for a text": "{name: 5}",
+    "a comparison for a text": '{name: {numeric: [">", 5]}}',
+}
+
+
+@pytest.mark.parametrize("match", NEVER.values(), ids=NEVER.keys())
+def test_patterns_that_can_never_hold_are_an_error(match: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(match=match))
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:4:")
+    assert "error: found" in found[0]
+
+
+def test_a_range_without_numbers_is_an_error(tmp_path: Path) -> None:
+    call = "daytona.getVolume\n        parameters: {volumeId: v}"
+    found = said(tmp_path, rule(on="other.event", match='{size: {numeric: [">", 5, "<", 3]}}', call=call))
+
+    assert len(found) == 1
+    assert "error: found what no value of size can be" in found[0]
+
+
+CAN = {
+    "branches of which one holds": "{newState: ready, $or: [{newState: error}, {name: {prefix: a}}]}",
+    "a prefix and a longer one": "{name: {prefix: a}, $or: [{name: {prefix: ab}}, {name: {prefix: x}}]}",
+    "a prefix and a suffix": "{name: {prefix: a}, $or: [{name: {suffix: b}}, {name: {suffix: c}}]}",
+    "all but one": "{name: {anything-but: [x]}, $or: [{name: {prefix: x}}, {name: y}]}",
+    "a field that is absent": "{errorReason: {exists: false}}",
+    "letters of any case": "{name: {equals-ignore-case: aB}, $or: [{name: {prefix: aB}}, {name: {prefix: Ab}}]}",
+}
+
+
+@pytest.mark.parametrize("match", CAN.values(), ids=CAN.keys())
+def test_patterns_that_can_hold_are_left_alone(match: str, tmp_path: Path) -> None:
+    assert [line for line in said(tmp_path, rule(match=match)) if "no value" in line or "never fires" in line] == []
+
+
+def test_a_rule_that_another_one_repeats_or_covers_is_a_warning(tmp_path: Path) -> None:
+    found = said(
+        tmp_path,
+        rule("first"),
+        rule("second"),
+        rule("third", match="{newState: ready, name: {prefix: build-}}"),
+        rule("other", match="{newState: error}"),
+    )
+
+    assert found == [
+        "r.yaml:14:11: warning: found a rule that 'first' covers: whenever this fires, that does the same, too",
+        "r.yaml:8:11: warning: found the rule 'first' again, expected one of them: the same is done twice",
+    ]
+
+
+LOOPS = {
+    "a create that asks for its own name": [
+        rule(on="sandbox.state.updated", match="{newState: started}", call=sandbox("again-${event.id}"))
+    ],
+    "a create whose name has the prefix": [
+        rule(
+            on="volume.created",
+            match="{name: {prefix: b-}}",
+            call='daytona.createVolume\n        body: {name: "b-${event.id}"}',
+        )
+    ],
+    "a move into the state that it waits for": [
+        rule(
+            on="sandbox.state.updated",
+            match="{newState: started}",
+            call='daytona.startSandbox\n        parameters: {sandboxIdOrName: "${event.id}"}',
+        )
+    ],
+    "two rules": [
+        rule(
+            "start",
+            on="sandbox.state.updated",
+            match="{newState: stopped}",
+            call='daytona.startSandbox\n        parameters: {sandboxIdOrName: "${event.id}"}',
+        ),
+        rule(
+            "stop",
+            on="sandbox.state.updated",
+            match="{newState: started}",
+            call='daytona.stopSandbox\n        parameters: {sandboxIdOrName: "${event.id}"}',
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("rules", LOOPS.values(), ids=LOOPS.keys())
+def test_rules_that_call_themselves_up_are_a_warning(rules: Sequence[str], tmp_path: Path) -> None:
+    found = said(tmp_path, *rules)
+
+    assert len(found) == 1
+    assert "warning: may cause events" in found[0]
+    assert "for ever" in found[0]
+
+
+NO_LOOPS = {
+    "another name": rule(
+        on="volume.created",
+        match="{name: {prefix: b-}}",
+        call='daytona.createVolume\n        body: {name: "c-${event.id}"}',
+    ),
+    "a field that nobody can foresee": rule(
+        on="sandbox.created", match="{organizationId: o-1}", call=sandbox("again-${event.id}", "other")
+    ),
+    "a cooldown": rule(
+        on="sandbox.state.updated", match="{newState: started}", cooldown="1h", call=sandbox("again-${event.id}")
+    ),
+    "a state that it does not lead to": rule(
+        on="sandbox.state.updated",
+        match="{newState: error}",
+        call='daytona.recoverSandbox\n        parameters: {sandboxIdOrName: "${event.id}"}',
+    ),
+    "only once it is gone": rule(
+        on="sandbox.state.updated", match="{newState: destroyed}", call=sandbox("again-${event.id}")
+    ),
+}
+
+
+@pytest.mark.parametrize("written", NO_LOOPS.values(), ids=NO_LOOPS.keys())
+def test_a_rule_that_does_not_call_itself_up_is_left_alone(written: str, tmp_path: Path) -> None:
+    assert said(tmp_path, written) == []
+
+
+def test_a_create_without_a_name_of_its_own_is_a_warning_unless_the_one_there_is_used(tmp_path: Path) -> None:
+    named = sandbox("the-one")
+
+    found = said(
+        tmp_path, rule(call=named), rule("other", match="{newState: error}", call=named + "\n        if_exists: use")
+    )
+
+    assert len(found) == 1
+    assert "r.yaml:7:" in found[0]
+    assert "warning: found the name 'the-one', the same for every event" in found[0]
+
+
+TRANSITIONS = {
+    "{oldState: deleted, newState: ready}": "after which nothing follows",
+    "{oldState: ready, newState: ready}": "events tell changes of state",
+    "{oldState: creating, newState: ready}": "a state that is passed through",
+}
+
+
+@pytest.mark.parametrize(("match", "words"), TRANSITIONS.items(), ids=TRANSITIONS.keys())
+def test_changes_that_hardly_happen_are_a_warning(match: str, words: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(match=match))
+
+    assert len(found) == 1
+    assert ": warning: " in found[0]
+    assert words in found[0]
+
+
+REGEXES = {r'"("': "missing )", r'r"(a)\1"': "invalid escape", '"a{1001}"': "invalid repetition size"}
+
+
+@pytest.mark.parametrize(("regex", "words"), REGEXES.items(), ids=REGEXES.keys())
+def test_a_regular_expression_that_is_none_is_an_error(regex: str, words: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(when=f"'event.name.matches({regex})'"))
+
+    assert len(found) == 1
+    assert ": error: found " in found[0]
+    assert words in found[0]
+
+
+SECRETS = {
+    "an API key": f'    description: "{KEY}"',
+    "a signing secret in a comment": "    # whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "a bearer token": '    description: "Bearer abcdefghijklmnop1234"',
+}
+
+
+@pytest.mark.parametrize("line", SECRETS.values(), ids=SECRETS.keys())
+def test_a_secret_in_clear_is_an_error_that_does_not_repeat_it(line: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule() + line + "\n")
+
+    assert any(": error: found what is a secret in clear, expected its name" in each for each in found)
+    assert not any(KEY in each or "MfKQ" in each for each in found)
+
+
+def test_what_looks_drawn_under_the_name_of_a_secret_is_a_warning(tmp_path: Path) -> None:
+    found = said(tmp_path, more=f'rules: []\n# password: "{DRAWN}"\n# password: "the-name-of-a-secret"\n')
+
+    assert [each.partition(", expected")[0] for each in found if "more.yaml" in each] == [
+        "more.yaml:2:14: warning: found what looks like a secret in clear"
+    ]
+
+
+def test_the_shipped_configuration_gives_no_cause_for_warnings() -> None:
+    assert inspect(CONFIG).problems == ()
+
+
+def test_what_is_wrong_in_several_files_is_told_at_once(tmp_path: Path) -> None:
+    found = said(tmp_path, rule(match="{newSate: ready}"), more="rules: {}\n", third="rules:\n" + rule("b", on="5"))
+
+    assert [each.partition(" ")[0] for each in found] == ["more.yaml:1:8:", "r.yaml:4:13:", "third.yaml:3:9:"]
