@@ -30,6 +30,9 @@ BLOCK = 1.0
 READS = 5
 """How often an event is read before it is set aside. By then it was faulty, or the end of its dispatcher, each time."""
 
+HEAR_EVERY = 30_000
+"""Milliseconds between two notes that a source was heard."""
+
 PAUSE = 1.0
 """Seconds to leave Redis alone when it is unable."""
 
@@ -55,6 +58,7 @@ class Dispatcher:
         self._config = live.config
         self._takeover = takeover
         self._name = f"dispatcher-{uuid4().hex[:12]}"
+        self._heard: dict[str, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Decide on events until told to stop; what Redis can't take now is taken up again."""
@@ -107,6 +111,7 @@ class Dispatcher:
         arrivals = [self._arrive(entry) for entry in entries]
         verdicts = await self.observe(arrivals)
         failpoint("dispatch.after_observe")
+        await self._hear(arrivals)
         await self.wake(arrivals, verdicts)
         plans = [
             self.plan(arrival, verdict, self.match(arrival, verdict))
@@ -139,6 +144,14 @@ class Dispatcher:
                 for arrival in arrivals
             ]
         )
+
+    async def _hear(self, arrivals: Sequence[Arrival]) -> None:
+        """Note now and then that webhooks come, so that the reconciler can tell when they don't."""
+        for arrival in arrivals:
+            source, accepted = arrival.entry.source, arrival.entry.accepted
+            if arrival.entry.origin == "webhook" and accepted - self._heard.get(source, 0) > HEAR_EVERY:
+                self._heard[source] = accepted
+                await self._store.reconciles.hear(source, accepted)
 
     def _table(self, arrival: Arrival) -> str:
         """Whose state table an event is entered into."""

@@ -22,6 +22,9 @@ NAMES = frozenset({
     "worker.after_call",       # the API has acted, the row does not know
     "worker.after_finish",     # the row is done, the RQ job is still there
     "run.after_advance",       # the run has moved on, the row that moved it does not know
+    "reconcile.after_list",    # the API has said what there is, nothing is stored
+    "reconcile.after_append",  # an event is in the log, the watermark is where it was
+    "reconcile.after_keep",    # the watermark has moved on, the lease is held
 })  # fmt: skip
 
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}

@@ -5,7 +5,7 @@ Reading changes no key.
 
 import time
 from collections import Counter as Counted
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from reactor.queue import JobQueue
 from reactor.store.figures import Figures, read_figures
 from reactor.store.ledger import HISTOGRAM
+from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 from reactor.store.store import Store
 
@@ -72,6 +73,7 @@ class _Shared(Collector):
         for outcome in ("done", "retried", "dead", "unknown"):
             ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
         yield ended
+        yield from _reconciled(figures.reconciled)
         yield _event_done(figures)
 
 
@@ -99,6 +101,22 @@ def _processes(processes: Sequence[Process]) -> Iterator[Metric]:
         loaded.add_metric([role], min(each.loaded for each in processes if each.role == role))
     yield reloaded
     yield loaded
+
+
+def _reconciled(marks: Mapping[str, Mark]) -> Iterator[Metric]:
+    """How far each API is reconciled, and what that found."""
+    missed = CounterMetricFamily("reactor_events_missed", "Events that no webhook told and a read did.", labels=["api"])
+    silent = GaugeMetricFamily(
+        "reactor_webhooks_silent", "1 while resources of an API change and no webhook comes.", labels=["api"]
+    )
+    ended = GaugeMetricFamily(
+        "reactor_reconciled_timestamp_seconds", "When an API was last compared with the state table.", labels=["api"]
+    )
+    for api, mark in marks.items():
+        missed.add_metric([api], mark.told)
+        silent.add_metric([api], int(mark.silent))
+        ended.add_metric([api], mark.ended / 1000)
+    yield from (missed, silent, ended)
 
 
 def _event_done(figures: Figures) -> HistogramMetricFamily:

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         5.0, gt=0, description="A job whose RQ entry is not taken for so long is enqueued again."
     )
     probe: float = Field(30.0, gt=0, description="A run that waits and hears nothing looks by itself so often.")
+    reconcile: float = Field(
+        300.0, ge=0, description="Time between two comparisons of each API's resources with what events told; 0: never."
+    )
     drain: float = Field(25.0, ge=0, description="Time a worker has to finish its jobs after SIGTERM.")
 
     log_format: Literal["auto", "json", "human"] = Field(

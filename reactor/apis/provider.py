@@ -144,7 +144,7 @@ class Resource(Model):
     name: Path = "$.name"
     state: Path = "$.state"
     labels: Path | None = None
-    created: Path | None = Field(None, description="When it was made, by the API's clock.")
+    created: Path | None = Field(None, description="When it was made, by the API's clock: a time, or milliseconds.")
     error: Path | None = Field(None, description="Why it failed.")
     settled: list[str] = Field([], description="A wait may end here.")
     failed: list[str] = Field([], description="Settled, and not as hoped.")

@@ -22,6 +22,7 @@ COMMANDS = {
     "workflows": "workflows",
     "apis": "apis",
     "tokens": "tokens",
+    "reconcile": "reconcile",
     "emulator": "emulator",
     "completion": "completion",
 }

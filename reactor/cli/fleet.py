@@ -104,7 +104,7 @@ class FleetPlan:
             **os.environ,
             "REACTOR_REDIS_URL": redis_url,
             "REACTOR_CONFIG": str(self.config),
-            **({} if self.web_port else {"REACTOR_OPERATIONS_PORT": "0"}),
+            **({} if self.web_port else {"REACTOR_OPERATIONS_PORT": "0", "REACTOR_RECONCILE": "0"}),
             "REACTOR_PRIVATE_NETWORKS": "127.0.0.0/8",
             "DAYTONA_API_KEY": EmulatorSettings().api_key,
             "RUNLOOP_API_KEY": EmulatorSettings().runloop_api_key,

@@ -21,6 +21,7 @@ from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.operations import Operations, create_operations
 from reactor.queue import JobQueue
+from reactor.reconcile import Reconciler
 from reactor.reload import Live, Reloader
 from reactor.runs import Runner
 from reactor.settings import Settings
@@ -165,6 +166,7 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
                 operations = Operations("work", store, queue, live, stopping)
                 async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
+                    tasks.create_task(Reconciler(store, live, client, settings).run(stopping))
                     on_ready(f"reactor works (revision {live.config.revision})")
                     on_ready(announced)
                     await worker.run(stopping)

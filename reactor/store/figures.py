@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reactor.store.client import available
+from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 from reactor.store.store import Store
 
@@ -22,6 +23,7 @@ class Figures:
     unknown: int
     counts: Mapping[str, int]
     processes: Sequence[Process]
+    reconciled: Mapping[str, Mark]
 
     def count(self, name: str) -> int:
         """A shared counter; 0 for one that nobody has raised."""
@@ -43,6 +45,7 @@ async def read_figures(store: Store) -> Figures:
         aside=int(aside),
         dead=int(dead),
         unknown=int(unknown),
+        reconciled=await store.reconciles.marks(),
         processes=await store.revisions.processes(),
         counts={name.decode(): int(value) for name, value in counts.items()},
     )

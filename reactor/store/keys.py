@@ -60,6 +60,11 @@ TABLE = (
     Key("{i}:accepted:{hash}", "string", "a revision with far fewer rules that a person accepts", "a day"),
     Key("{i}:process:{process}", "string", "the revision a process runs, and what it refuses", "30 s"),
     Key("{i}:processes", "zset", "processes, by their last sign of life (s)", "entries go after 300 s"),
+    Key(
+        "{i}:reconciled", "hash", "for each API, up to when everything of it was seen, and what came of it", "for ever"
+    ),
+    Key("{i}:reconciling:{api}", "string", "who reconciles an API now", "a lease"),
+    Key("{i}:heard", "hash", "when each source was last heard (ms)", "for ever"),
     Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
 )
 """The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
@@ -161,6 +166,20 @@ class Keys:
     def processes(self) -> str:
         """All processes that live."""
         return f"{self.instance}:processes"
+
+    @property
+    def reconciled(self) -> str:
+        """How far each API is reconciled."""
+        return f"{self.instance}:reconciled"
+
+    def reconciling(self, api: str) -> str:
+        """Held by the process that reconciles an API."""
+        return f"{self.instance}:reconciling:{api}"
+
+    @property
+    def heard(self) -> str:
+        """When each source was last heard."""
+        return f"{self.instance}:heard"
 
     def finished(self, state: str) -> str:
         """Rows that ended in a state that a person looks at."""

@@ -258,6 +258,15 @@ class Ledger:
             plan = await self._redis.hget(self._keys.event(entry), "plan")
         return orjson.loads(plan) if plan else None
 
+    async def closed_for(self, api: str, operation: str = "") -> float:
+        """Seconds for which an API, or one operation of it, takes no calls; 0 when it does. Raises StoreUnavailable."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for gate in (api, f"{api}.{operation}"):
+                pipeline.pttl(self._keys.gate(gate))
+            left: Any = await pipeline.execute()
+        return max(0, *map(int, left)) / 1000
+
     async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> None:
         """Let nobody claim rows of `api`, or of one operation of it, for `delay` seconds."""
         gate = f"{api}.{operation}" if operation else api

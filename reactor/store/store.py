@@ -9,6 +9,7 @@ from reactor.store.jobs import Jobs
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
+from reactor.store.reconciles import Reconciles
 from reactor.store.resources import Resources
 from reactor.store.revisions import Revisions
 from reactor.store.runs import Runs
@@ -30,6 +31,7 @@ class Store:
         self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
+        self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
         self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after)
 
     async def ready(self) -> ServerCheck:

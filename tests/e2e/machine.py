@@ -44,6 +44,7 @@ ENVIRONMENT = {
     "REACTOR_TAKEOVER": "0.5",
     "REACTOR_SWEEP_AFTER": "1",
     "REACTOR_BACKOFF": "0.1",
+    "REACTOR_RECONCILE": "0",
     "REACTOR_PRIVATE_NETWORKS": "127.0.0.0/8",
     "DAYTONA_API_KEY": EmulatorSettings().api_key,
     "DAYTONA_ORGANIZATION_ID": ORGANIZATION,
@@ -169,6 +170,14 @@ class Machine:
     def is_done(self, event_id: str) -> bool:
         """Whether one job followed from an event, and is done."""
         return [job.state for job in self.jobs(event_id)] == ["done"]
+
+    def is_reconciled(self) -> bool:
+        """Whether a reconciler has been through all that the API has."""
+        return bool(self._ask(lambda store: store.reconciles.marks()))
+
+    def forget_reconciles(self) -> None:
+        """Let the next reconcile be the first."""
+        self._ask(lambda store: store.redis.delete(store.keys.reconciled))
 
     def _ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
         async def ask() -> T:

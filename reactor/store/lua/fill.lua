@@ -8,7 +8,7 @@ if redis.call('HEXISTS', KEYS[1], 'state') == 1 then
   if redis.call('PTTL', KEYS[1]) < ARGV[2] / 2 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
   return 0
 end
-redis.call('HSET', KEYS[1], 'seq', 1, 'filled', 1, 'terminal', s.terminal, 'at', string.format('%d', s.at), 'settled', s.settled, 'state', s.state, 'name', s.name or '')
+redis.call('HSET', KEYS[1], 'seq', 1, 'filled', 1, 'born', 'filled', 'terminal', s.terminal, 'at', string.format('%d', s.at), 'settled', s.settled, 'state', s.state, 'name', s.name or '')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if s.terminal == 0 then
   redis.call('SADD', KEYS[2], s.id)

@@ -48,7 +48,12 @@ local function confirms(key)
 end
 
 local function judge(key, entered, confirmed)
-  if s.birth then return redis.call('HSETNX', key, 'born', entry) == 0 and 'repeat' or 'fresh' end
+  if s.birth then
+    local born = redis.call('HGET', key, 'born')
+    if born and (born ~= 'filled' or s.upto) then return 'repeat' end
+    redis.call('HSET', key, 'born', entry)
+    return 'fresh'
+  end
   if confirmed then return (entered or not s.guarded) and 'repeat' or 'stale' end
   if entered or not s.guarded then return 'fresh' end
   local filled = redis.call('HGET', key, 'filled') and redis.call('HGET', key, 'state') == s.state
