@@ -14,7 +14,7 @@ from reactor.apis.openapi import OpenApi
 from reactor.apis.openapi import Operation as Described
 from reactor.apis.provider import Provider, Resource
 from reactor.errors import ConfigError
-from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Operation
+from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Operation, Slot
 from reactor.workflows.document import Document, OperationRef, Source
 
 Schema = Mapping[str, Any]
@@ -56,26 +56,31 @@ class Catalog:
 
     def _places(self, source: Source | None) -> Iterator[list[Api]]:
         """Where to look, in order."""
-        if source and (meant := self._meant(source)):
+        if source and (meant := self.meant(source)):
             yield meant
+            yield [api for api in self.apis.values() if _url_match(api, source)]
             return
-        names = {api.name for each in self.sources for api in self._meant(each)}
+        names = {api.name for each in self.sources for api in self.meant(each)}
         yield [api for api in self.apis.values() if api.name in names]
         yield list(self.apis.values())
 
-    def _meant(self, source: Source) -> list[Api]:
-        """The APIs that a source means; among several that know its URL, its name decides."""
-        by_url = [api for api in self.apis.values() if _has_url(api, source)]
-        by_name = [api for api in self.apis.values() if _has_name(api, source)]
-        return [api for api in by_url if _has_name(api, source)] or by_url or by_name
+    def meant(self, source: Source) -> list[Api]:
+        """The APIs that a source means: those that know its URL best, or else its name; of several its name decides."""
+        matches = {name: _url_match(api, source) for name, api in self.apis.items()}
+        best = max(matches.values(), default=0)
+        by_url = [api for name, api in self.apis.items() if best and matches[name] == best]
+        by_name = [api for api in by_url or self.apis.values() if _has_name(api, source)]
+        return by_name or by_url
 
 
-def _has_url(api: Api, source: Source) -> bool:
-    return any(fnmatchcase(source.url, pattern) for pattern in api.provider.arazzo.urls)
+def _url_match(api: Api, source: Source) -> int:
+    """How well an API knows a source's URL: the length of its longest pattern that fits, 0 for none."""
+    fitting = (pattern for pattern in api.provider.arazzo.urls if fnmatchcase(source.url.lower(), pattern))
+    return max(map(len, fitting), default=0)
 
 
 def _has_name(api: Api, source: Source) -> bool:
-    return source.name in (api.name, *api.provider.arazzo.names)
+    return any(fnmatchcase(source.name.lower(), pattern) for pattern in (api.name, *api.provider.arazzo.names))
 
 
 # --- which operation is meant: rungs, the surest first ----------------------------------------------------------------
@@ -144,6 +149,9 @@ def described(api: Api, operation: Described) -> Operation:
         awaits=_steps(poll.states) if poll else (),
         security=_security(api.openapi),
         deadline=(about and about.deadline) or DEFAULT_DEADLINE,
+        slots=tuple(Slot(each.name, each.where, each.required) for each in operation.parameters),
+        has_body=operation.body is not None,
+        needs_body=operation.body is not None and operation.body.required,
     )
 
 
@@ -159,6 +167,7 @@ def _kind(api: Api, name: str) -> Kind | None:
         name=name,
         state=_steps(resource.state),
         id=_steps(resource.id),
+        label=_steps(resource.name),
         states=_states(api.openapi, resource),
         settled=frozenset(resource.settled),
         failed=frozenset(resource.failed),

@@ -188,6 +188,9 @@ def _reply(response: httpx2.Response, operation: Operation, provider: Provider) 
     headers = dict(response.headers.items())
     if not response.content:
         return Reply(response.status_code, headers, None)
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if response.is_success and kind in operation.replies and not is_json(kind):
+        return Reply(response.status_code, headers, response.text)  # a file or a text, as the document says
     try:
         return Reply(response.status_code, headers, orjson.loads(response.content))
     except orjson.JSONDecodeError:

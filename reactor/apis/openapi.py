@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
+from reactor.apis.form import FORM
 from reactor.apis.request import STYLES, Body, Operation, Parameter, Request, build_request, is_json
 from reactor.errors import ConfigError, PermanentError
 from reactor.yaml12 import expected_one_of
@@ -68,7 +69,7 @@ class OpenApi:
             raise ConfigError("found no compact OpenAPI 3.1 document, expected one made by `reactor apis import`")
         components = document.get("components", {})
         operations = [
-            _operation(path, method, operation, document.get("security", ()))
+            _operation(path, method, operation, document.get("security", ()), components.get("schemas", {}))
             for path, item in document.get("paths", {}).items()
             for method, operation in item.items()
         ]
@@ -150,8 +151,9 @@ class OpenApi:
         return merged
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], security: Any) -> Operation:
-    content_types, schema = _json_schema(body := operation.get("requestBody", {}))
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], security: Any, schemas: Mapping[str, Schema]
+) -> Operation:
     parameters = tuple(_parameter(parameter) for parameter in operation.get("parameters", ()) if _counts(parameter))
     declared = {parameter.name for parameter in parameters if parameter.where == "path"}
     if undeclared := set(re.findall(r"{([^}]*)}", path)) - declared:
@@ -163,11 +165,26 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], security: A
         method=method.upper(),
         path=path,
         parameters=parameters,
-        body=Body(schema, bool(body.get("required")), content_types) if body else None,
+        body=_body(operation["requestBody"], schemas) if operation.get("requestBody") else None,
         responses=MappingProxyType({s: _json_schema(r)[1] for s, r in operation.get("responses", {}).items()}),
         deprecated=bool(operation.get("deprecated")),
         security=tuple(operation.get("security", security)),
+        replies=_success_types(operation.get("responses", {})),
     )
+
+
+def _body(body: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Body:
+    content_types, schema = _json_schema(body)
+    form: Schema = body.get("content", {}).get(FORM, {}).get("schema", {})
+    form = schemas.get(form.get("$ref", "").removeprefix(_SCHEMAS), form)
+    files = tuple(name for name, field in form.get("properties", {}).items() if field.get("format") == "binary")
+    return Body(schema, bool(body.get("required")), content_types, files)
+
+
+def _success_types(responses: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The content types that a success may have."""
+    found = (kind for status, each in responses.items() if status.startswith("2") for kind in each.get("content", {}))
+    return tuple(dict.fromkeys(found))
 
 
 def _counts(parameter: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ LONGEST_PAUSE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An API's answer. `data` is the JSON body, None when there is none."""
+    """An API's answer. `data` is the JSON body, or the text where the API's document says so; None when there is none."""
 
     status: int
     headers: Mapping[str, str]

@@ -181,8 +181,8 @@ class LongPoll(Model):
 class Arazzo(Model):
     """By what Arazzo documents mean this API: their source's URL or name; and operations that they call otherwise."""
 
-    urls: list[str] = Field([], description="Patterns of URLs; `*` matches any part.")
-    names: list[str] = Field([], description="Names of sources, for documents whose URLs say nothing.")
+    urls: list[str] = Field([], description="Patterns of URLs in lower case; `*` matches any part.")
+    names: list[str] = Field([], description="Patterns of sources' names, for documents whose URLs say nothing.")
     operations: dict[str, str] = Field({}, description="Another name, and the operation it means.")
 
 

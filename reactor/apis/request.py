@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
+from reactor.apis.form import FORM, encode_form
 from reactor.errors import PermanentError
 from reactor.yaml12 import expected_one_of
 
@@ -42,16 +43,23 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body: the schema of its JSON form (None if it has none), and the content types it may have."""
+    """A request body: the schema of its JSON form (None if it has none), and the content types it may have.
+
+    `files` are the fields of its multipart form that are files.
+    """
 
     schema: Mapping[str, Any] | None
     required: bool
     content_types: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing an API can be asked to do; `responses` are schemas by status ("200", "4XX", "default")."""
+    """One thing an API can be asked to do; `responses` are schemas by status ("200", "4XX", "default").
+
+    `replies` are the content types that a success may have; none where the document does not say.
+    """
 
     id: str
     method: str
@@ -61,6 +69,7 @@ class Operation:
     responses: Mapping[str, Mapping[str, Any] | None]
     deprecated: bool
     security: tuple[Mapping[str, Any], ...]
+    replies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,18 @@ def build_request(operation: Operation, parameters: Mapping[str, Any], body: Any
     headers = spelled["header"] | ({"Cookie": "; ".join(spelled["cookie"].values())} if spelled["cookie"] else {})
     if body is None:
         return Request(operation.method, url, headers, None)
-    return Request(operation.method, url, headers | {"Content-Type": _json_type(operation)}, _json("the body", body))
+    content_type, content = _content(operation, body)
+    return Request(operation.method, url, headers | {"Content-Type": content_type}, content)
+
+
+def _content(operation: Operation, body: Any) -> tuple[str, bytes]:
+    """The body's content type and content. Raises PermanentError for what can't be written."""
+    if kind := _json_type(operation):
+        return kind, _json("the body", body)
+    try:
+        return encode_form(body, operation.body.files if operation.body else ())
+    except (ValueError, TypeError) as error:
+        raise PermanentError(f"{operation.id} can't be called: {error}") from error
 
 
 def _misnamed(operation: Operation, given: Mapping[str, Any]) -> Iterator[str]:
@@ -119,8 +139,12 @@ def _unsendable(operation: Operation, body: Any) -> Iterator[str]:
         yield "found no body, expected one: it is required"
     if body is not None and operation.body is None:
         yield "found a body, expected none"
-    if body is not None and operation.body and not _json_type(operation):
-        yield f"found a body for {', '.join(operation.body.content_types)}, expected JSON: nothing else can be sent"
+    if body is None or not operation.body or _json_type(operation):
+        return
+    if FORM not in operation.body.content_types:
+        yield f"found a body for {', '.join(operation.body.content_types)}, expected JSON or a form: nothing else can be sent"
+    elif not isinstance(body, Mapping):
+        yield "found a body that is no object, expected the fields of a form by their names"
 
 
 def _json_type(operation: Operation) -> str:

@@ -114,7 +114,7 @@ def check(documents: tuple[str, ...], config: Path | None) -> None:
     for path in (document_of(named, directory) for named in documents):
         try:
             document = load_document(read(path), str(path))
-            compile_program(document, catalog.for_document(document))
+            document = compile_program(document, catalog.for_document(document)).document
         except ReactorError as error:
             click.echo(str(error), err=True)
             failed = True

@@ -15,7 +15,7 @@ DEFAULT_DEADLINE: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of resource: where a reply has its state and id, what its states mean, which events announce it.
+    """A kind of resource: where a reply has its state, id and name (`label`), what its states mean, what announces it.
 
     `settled` states may end a wait, `failed` ones are settled and not as hoped, after `terminal` ones nothing follows.
     `states` are all that are known; an API may send others.
@@ -24,6 +24,7 @@ class Kind:
     name: str
     state: tuple[str, ...] = ("state",)
     id: tuple[str, ...] = ("id",)
+    label: tuple[str, ...] = ("name",)
     states: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
@@ -42,12 +43,22 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter that an operation takes; `where` is path, query, header or cookie."""
+
+    name: str
+    where: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `by` is the parameter that says which resource it reads or moves; `by_name` if a name will do.
 
     `holds` marks a server-side long poll: it answers 200 when a state listed in the request body at `awaits` is
     reached, and 408 for "still waiting". `security` are the (place, name) of parameters that authenticate.
-    `deadline` is in seconds.
+    `deadline` is in seconds. `slots` are the parameters it takes, `has_body` whether it takes a body, `needs_body` whether
+    it must have one; None where that is not known.
     """
 
     api: str
@@ -62,6 +73,9 @@ class Operation:
     awaits: tuple[str, ...] = ()
     security: frozenset[tuple[str, str]] = frozenset()
     deadline: float = DEFAULT_DEADLINE
+    slots: tuple[Slot, ...] | None = None
+    has_body: bool | None = None
+    needs_body: bool | None = None
 
     def authenticates(self, where: str, name: str) -> bool:
         """Whether a parameter is for authentication, which the API's own configuration provides."""

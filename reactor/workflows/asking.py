@@ -79,6 +79,13 @@ def parameter_of(operation: Operation, call: Call) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def resource_of(run: Run, poll: Poll, operation: Operation, call: Call) -> str | None:
+    """The id of the resource that a poll is about; None while only its name is known."""
+    named = parameter_of(operation, call)
+    known = (run.waiting.resource if run.waiting else None) or run.ids.get(f"{poll.kind.name}/{named}")
+    return known or (None if operation.by_name else named)
+
+
 def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
     poll, operation = poll_of(program, run), operation_of(program, run)
     if poll is None or operation is None:
@@ -88,13 +95,14 @@ def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
             step.id, deadline, operation=step.operation, correlation=None if correlation is ABSENT else correlation
         )
     probe = call_of(program, run, step)
+    known = resource_of(run, poll, operation, probe)
     return Wait(
         step=step.id,
         deadline=waiting.since + poll.patience,
         kind=poll.kind.name,
         api=operation.api,
-        resource=waiting.resource or parameter_of(operation, probe),
-        may_be_name=waiting.resource is None and operation.by_name,
+        resource=known or parameter_of(operation, probe),
+        may_be_name=known is None and operation.by_name,
         events=poll.kind.events,
         state=waiting.state,
         after=waiting.after,

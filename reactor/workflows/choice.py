@@ -60,6 +60,12 @@ def id_in(kind: Kind, body: Any) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
+def name_in(kind: Kind, body: Any) -> str | None:
+    """The name that a reply's body tells."""
+    found = at_pointer(body, kind.label)
+    return found if isinstance(found, str) and found else None
+
+
 def body_of(kind: Kind, state: str, resource_id: str | None) -> dict[str, Any]:
     """As much of a reply's body as an event tells."""
     body: dict[str, Any] = {}

@@ -38,11 +38,12 @@ class OperationRef:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter with its value; `where` is empty for the inputs of a workflow."""
+    """A parameter with its value; `where` is empty for the inputs of a workflow, `inherited` says whose it is."""
 
     name: str
     where: str
     value: Template
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

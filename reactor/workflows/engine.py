@@ -8,9 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from reactor.workflows.apis import Operation
-from reactor.workflows.asking import call_of, command_of, context_of, operation_of, parameter_of, poll_of, step_of
-from reactor.workflows.choice import body_of, id_in, state_in
+from reactor.workflows.apis import Kind, Operation
+from reactor.workflows.asking import (
+    call_of,
+    command_of,
+    context_of,
+    operation_of,
+    parameter_of,
+    poll_of,
+    resource_of,
+    step_of,
+)
+from reactor.workflows.choice import body_of, id_in, name_in, state_in
 from reactor.workflows.criteria import Finding
 from reactor.workflows.expressions import Context, Exchange
 from reactor.workflows.polls import Poll, awaited, judge
@@ -28,6 +37,9 @@ from reactor.workflows.run import (
     Waiting,
 )
 from reactor.workflows.stepping import Moment, with_outputs
+
+GONE: Final = 404
+"""What a read answers for a resource that is no more."""
 
 PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Answers to a probe that say nothing of the resource: the wait goes on. 408 is a long poll's "not yet"."""
@@ -81,6 +93,8 @@ def _replied(moment: Moment, run: Run, reply: Replied) -> Run:
         return replace(run, waiting=replace(run.waiting or Waiting(moment.at), reading=False))
     if poll and operation and 200 <= reply.status < 300:
         return _polled(moment, run, poll, operation, reply)
+    if poll and operation and reply.status == GONE and (last := _ended_as(moment.program, run, poll)):
+        return _polled(moment, run, poll, operation, _told(moment.program, run, poll, operation, last))
     if operation:
         run = _with_moved(moment.program, run, operation, reply)
     context = context_of(moment.program, run, reply)
@@ -89,13 +103,39 @@ def _replied(moment: Moment, run: Run, reply: Replied) -> Run:
 
 def _with_moved(program: Program, run: Run, operation: Operation, reply: Replied) -> Run:
     """Note when a resource was set in motion: it is known by what the call named it, and by the id in the reply."""
-    kind = operation.moves
+    kind = operation.moves or operation.reads
     if kind is None or not 200 <= reply.status < 300:
         return run
     asked = reply.at if reply.asked is None else reply.asked
     named = parameter_of(operation, call_of(program, run, step_of(program, run)))
+    if not operation.moves:
+        return _with_id(run, kind, named, reply.body)
     answered = None if operation.creates else id_in(kind, reply.body)
-    return replace(run, moved=run.moved | {f"{kind.name}/{name}": asked for name in (named, answered) if name})
+    moved = run.moved | {f"{kind.name}/{name}": asked for name in (named, answered) if name}
+    return replace(_with_id(run, kind, named, reply.body, sure=operation.method == "DELETE"), moved=moved)
+
+
+def _with_id(run: Run, kind: Kind, named: str | None, body: Any, *, sure: bool = False) -> Run:
+    """Note the id of what was called by its name.
+
+    A reply may show another resource, which has another name (a fork); that of a DELETE is `sure` to be the one that was
+    named, though it may have another name by now.
+    """
+    found = id_in(kind, body)
+    if not named or not found or named == found or not (sure or name_in(kind, body) == named):
+        return run
+    return replace(run, ids=run.ids | {f"{kind.name}/{named}": found})
+
+
+def _ended_as(program: Program, run: Run, poll: Poll) -> str | None:
+    """What a 404 says of a resource that the run has seen or moved: its last state, where the document waits for that."""
+    operation, step = operation_of(program, run), step_of(program, run)
+    if operation is None:
+        return None
+    named = parameter_of(operation, call_of(program, run, step))
+    seen = (run.waiting and run.waiting.resource) or f"{poll.kind.name}/{named}" in run.moved
+    ends = (state for state, outcome, _ in poll.outcomes if outcome == "leaves" and state in poll.kind.terminal)
+    return next(ends, None) if seen or poll.shape == "G" else None
 
 
 def _observed(moment: Moment, run: Run, waiting: Waiting, seen: Observed) -> Run:
@@ -108,9 +148,20 @@ def _observed(moment: Moment, run: Run, waiting: Waiting, seen: Observed) -> Run
         raise ValueError("found a sighting with neither state nor body")
     if poll.blind:
         return _read(run, waiting, seen.state)
+    told = _told(moment.program, run, poll, operation, seen.state)
     if poll.back != run.top.step:
-        return moment.go(run, poll.back)
-    return _polled(moment, run, poll, operation, _told(moment.program, run, poll, operation, seen.state), told=False)
+        return _back(moment, run, poll, operation, told)
+    return _polled(moment, run, poll, operation, told, told=False)
+
+
+def _back(moment: Moment, run: Run, poll: Poll, operation: Operation, told: Replied) -> Run:
+    """A poll of several steps goes through them again once its resource has left the states that it waits in."""
+    step = step_of(moment.program, run)
+    context, state = context_of(moment.program, run, told), state_in(poll.kind, told.body)
+    outcome, _ = judge(poll, step, moment.choose(run, context), state, ())
+    if outcome == "stays":
+        return _wait_on(moment, run, poll, context, state)
+    return moment.go(_without_moved(run, poll, operation, context), poll.back)
 
 
 def _read(run: Run, waiting: Waiting, state: str | None) -> Run:
@@ -119,8 +170,9 @@ def _read(run: Run, waiting: Waiting, state: str | None) -> Run:
 
 def _told(program: Program, run: Run, poll: Poll, operation: Operation, state: str) -> Replied:
     """What a read would have answered, as far as an event tells."""
-    known = run.waiting.resource if run.waiting else None
-    resource = known or parameter_of(operation, call_of(program, run, step_of(program, run)))
+    resource = resource_of(run, poll, operation, call_of(program, run, step_of(program, run)))
+    if poll.shape == "G" and state in poll.kind.terminal:
+        return Replied(0.0, GONE)
     return Replied(0.0, 200, {}, body_of(poll.kind, state, resource))
 
 
@@ -132,11 +184,14 @@ def _received(moment: Moment, run: Run, seen: Observed) -> Run:
 
 def _polled(moment: Moment, run: Run, poll: Poll, operation: Operation, reply: Replied, *, told: bool = True) -> Run:
     """A poll saw its resource: `told` the whole body by a read, or else as much as an event tells."""
-    step = step_of(moment.program, run)
+    step, state = step_of(moment.program, run), state_in(poll.kind, reply.body)
+    if poll.shape == "G" and (reply.status == GONE or state in poll.kind.terminal):
+        return _gone(moment, run, poll, operation)
     context = context_of(moment.program, run, reply)
-    choice, state = moment.choose(run, context), state_in(poll.kind, reply.body)
+    choice = moment.choose(run, context)
     outcome, why = judge(poll, step, choice, state, awaited(step, operation, context))
-    if outcome == "leaves" and not told and poll.confirm and state not in poll.kind.terminal and run.waiting:
+    unsure = poll.confirm or (poll.asks_id and id_in(poll.kind, reply.body) is None)
+    if outcome == "leaves" and not told and unsure and state not in poll.kind.terminal and run.waiting:
         return _read(run, run.waiting, state)
     if choice.succeeded:
         run = with_outputs(run, step, context)
@@ -145,9 +200,16 @@ def _polled(moment: Moment, run: Run, poll: Poll, operation: Operation, reply: R
     run = _without_moved(run, poll, operation, context)
     if outcome == "fails":
         return moment.step_failed(run, f"step {step.id}: {why}", context)
-    if choice.action and choice.action.kind == "end" and state in poll.kind.hopeless:
+    if choice.action and choice.action.kind == "end" and poll.disappoints(state):
         return moment.finish(run, "failed", f"step {step.id}: the {poll.kind.name} is {state}")
     return moment.chosen(run, context, choice)
+
+
+def _gone(moment: Moment, run: Run, poll: Poll, operation: Operation) -> Run:
+    """The resource is no more, as the document wanted: however it takes a 404, the step has succeeded."""
+    context = context_of(moment.program, run, Replied(moment.at, GONE))
+    choice = replace(moment.choose(run, context), succeeded=True)
+    return moment.chosen(_without_moved(run, poll, operation, context), context, choice)
 
 
 def _wait_on(moment: Moment, run: Run, poll: Poll, context: Context, state: str | None) -> Run:

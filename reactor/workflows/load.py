@@ -62,7 +62,7 @@ class _Loader:
     def _workflow(self, raw: model.Workflow, path: Path) -> Workflow:
         self._refuse_twice((*path, "steps"), "stepId", [step.step_id for step in raw.steps])
         inherited = _Inherited(
-            self.compiler.parameters(raw.parameters, (*path, "parameters")),
+            self._given_to_all(raw.parameters, (*path, "parameters")),
             self.compiler.actions(raw.success_actions, (*path, "successActions"), success=True),
             self.compiler.actions(raw.failure_actions, (*path, "failureActions"), success=False),
         )
@@ -105,6 +105,9 @@ class _Loader:
             outputs=compiler.outputs(raw.outputs, (*path, "outputs")),
             description=raw.description,
         )
+
+    def _given_to_all(self, raw: Sequence[model.Reusable | model.Parameter], path: Path) -> tuple[Parameter, ...]:
+        return tuple(replace(parameter, inherited=True) for parameter in self.compiler.parameters(raw, path))
 
     def _step_dependency(self, text: str, path: Path, workflow_id: str) -> str:
         if text.startswith("$steps."):

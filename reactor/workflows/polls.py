@@ -6,6 +6,7 @@ A poll is a step that reads one resource of a known kind and, by the state it re
     C  onSuccess: retry (non-standard)    D  onFailure: goto itself, by such successCriteria
     E  goto an earlier step, with nothing but reads in between
     F  an operation that the server itself holds until a state is reached
+    G  404 lets it leave, and nothing else does: it waits until the resource is gone
 
 Not polls: the retry of a call that writes; a retry that looks at the status code only (a 5xx, a 404 until visible); a
 loop whose criteria do not look at the reply.
@@ -24,7 +25,7 @@ from reactor.workflows.criteria import Criterion
 from reactor.workflows.document import Action, Step, Workflow
 from reactor.workflows.expressions import Context, Exchange, Reference, at_pointer
 
-Shape = Literal["A", "B", "C", "D", "E", "F"]
+Shape = Literal["A", "B", "C", "D", "E", "F", "G"]
 Outcome = Literal["leaves", "stays", "fails"]
 
 SHAPES: Final[Mapping[Shape, str]] = {
@@ -33,6 +34,7 @@ SHAPES: Final[Mapping[Shape, str]] = {
     "C": "it is retried on success",
     "D": "it goes to itself until its success criteria hold, which look at the state",
     "E": "it goes back to an earlier step, and everything in between only reads",
+    "G": "it comes back to itself until the resource is gone",
     "F": "the server holds the call until a state is reached; 408 means still waiting",
 }
 
@@ -42,7 +44,8 @@ class Poll:
     """What a polling step waits for.
 
     `back` is the step that it comes back to. `blind`: its criteria look at more than state and id, so that only a read
-    can tell. `confirm`: only its outputs do, so that a read is needed when it leaves. `patience` (seconds) is how long
+    can tell. `confirm`: only its outputs do, so that a read is needed when it leaves. `asks_id`: it looks at the id, which
+    an event tells only where it was known. `patience` (seconds) is how long
     it waits in all; `lenient`: then it falls through to the next step, as a spent retry in onSuccess does.
     `outcomes` says for each known state whether it leaves, stays or fails (none if `blind`).
     """
@@ -54,11 +57,19 @@ class Poll:
     blind: bool
     confirm: bool
     lenient: bool
+    asks_id: bool = False
     outcomes: tuple[tuple[str, Outcome, str], ...] = ()
 
     def stays(self, action: Action) -> bool:
         """Whether an action means "not yet"."""
         return is_plain_retry(action) or (action.kind == "goto" and action.step == self.back)
+
+    def disappoints(self, state: str | None) -> bool:
+        """Whether a run that ends in this state has failed: it hoped for another one, if only for the resource's end."""
+        wanted = {known for known, outcome, _ in self.outcomes if outcome == "leaves"} - self.kind.failed
+        return state in self.kind.failed or (
+            state in self.kind.terminal and not (wanted and wanted <= self.kind.terminal)
+        )
 
 
 def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> Poll | str:
@@ -72,7 +83,8 @@ def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) 
     shape, back = found
     kind = operation.reads
     blind = not all(_tells(kind, criterion) for criterion in _criteria(step))
-    unseen = [reference for reference in _response(_outputs(step)) if not _is_told(kind, reference)]
+    outputs = list(_response(_outputs(step)))
+    unseen = [reference for reference in outputs if not _is_told(kind, reference)]
     poll = Poll(
         kind=kind,
         shape=shape,
@@ -80,6 +92,7 @@ def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) 
         patience=_patience(step, operation),
         blind=blind,
         confirm=bool(unseen),
+        asks_id=any(_inside(reference) == kind.id for reference in (*outputs, *_response(_read_by(_criteria(step))))),
         lenient=shape == "C" and any(action.patient for action in step.on_success if is_plain_retry(action)),
     )
     return poll if blind else replace(poll, outcomes=tuple(_outcomes(poll, step, operation)))
@@ -102,8 +115,23 @@ def _shape(
             return "B", step.id
         if any(_goes(action, step.id) for action in step.on_failure):
             return "D", step.id
-    earlier = _earlier(workflow, step, operations)
-    return ("E", earlier) if earlier else None
+    if earlier := _earlier(workflow, step, operations):
+        return "E", earlier
+    return ("G", step.id) if operation.reads and _until_gone(step, operation.reads) else None
+
+
+def _until_gone(step: Step, kind: Kind) -> bool:
+    """Whether a step comes back to itself in every state that it can read, and no more when there is nothing to read."""
+
+    def returns(context: Context) -> bool:
+        action = choose(step, context, lambda action: True).action
+        return action is not None and (is_plain_retry(action) or _goes(action, step.id))
+
+    states = (kind.states | kind.resting) - kind.terminal
+    there = [Context(status=200, response=Exchange(body=body_of(kind, state, "id"))) for state in states]
+    gone = choose(step, Context(status=404), lambda action: True)
+    leaves = gone.succeeded or gone.action is not None
+    return bool(kind.terminal) and leaves and not returns(Context(status=404)) and all(map(returns, there))
 
 
 def _earlier(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> str | None:
@@ -148,6 +176,11 @@ def awaited(step: Step, operation: Operation, context: Context) -> tuple[str, ..
 def _outcomes(poll: Poll, step: Step, operation: Operation) -> Iterator[tuple[str, Outcome, str]]:
     """What each known state of the kind leads to, found by asking the step's own criteria."""
     if any(reference.root not in ("response", "statusCode") for reference in _read_by(_criteria(step))):
+        return
+    if poll.shape == "G":
+        yield from ((state, "leaves", "what 404 leads to") for state in sorted(poll.kind.terminal))
+        yield from ((state, "fails", "the document waits until it is gone") for state in sorted(poll.kind.failed))
+        yield from ((state, "stays", "") for state in sorted(poll.kind.states - poll.kind.hopeless))
         return
     asked = awaited(step, operation, Context())
     for state in sorted(poll.kind.states | poll.kind.resting):
@@ -210,8 +243,12 @@ def _looks(criterion: Criterion) -> bool:
 
 def _is_told(kind: Kind, reference: Reference, below: tuple[str, ...] = ()) -> bool:
     """Whether an event tells this value: the state or the id."""
-    inside = (*reference.path[1:], *reference.pointer, *below)
-    return reference.path[0] == "body" and inside in (kind.state, kind.id)
+    return reference.path[0] == "body" and (*_inside(reference), *below) in (kind.state, kind.id)
+
+
+def _inside(reference: Reference) -> tuple[str, ...]:
+    """Where in the body, for a reference to the reply."""
+    return (*reference.path[1:], *reference.pointer)
 
 
 def _tells(kind: Kind, criterion: Criterion) -> bool:

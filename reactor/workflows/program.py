@@ -5,11 +5,12 @@ keeps the document, and the program is made again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reactor.errors import ConfigError, Problem
 from reactor.workflows.apis import Apis, Operation
 from reactor.workflows.document import Document, OperationRef, Step, Workflow
+from reactor.workflows.fitting import fit
 from reactor.workflows.inputs import secret_inputs
 from reactor.workflows.polls import SHAPES, Poll, detect
 from reactor.yaml12 import expected_one_of
@@ -45,7 +46,10 @@ class Program:
 
 def compile_program(document: Document, apis: Apis) -> Program:
     """Put a document to the APIs. Raises ConfigError with every operation that is not found, and the nearest names."""
-    operations = _operations(document, apis)
+    operations, problems = _operations(document, apis)
+    document, unfit = _fitted(document, operations)
+    if problems or unfit:
+        raise ConfigError(*problems, *unfit)
     polls: dict[At, Poll] = {}
     explained: list[Explained] = []
     for workflow in document.workflows.values():
@@ -59,8 +63,8 @@ def compile_program(document: Document, apis: Apis) -> Program:
     return Program(document, operations, polls, tuple(explained), secrets)
 
 
-def _operations(document: Document, apis: Apis) -> dict[At, Operation]:
-    """The operation of each step that calls one. Raises ConfigError with all that are not found, or are ambiguous."""
+def _operations(document: Document, apis: Apis) -> tuple[dict[At, Operation], list[Problem]]:
+    """The operation of each step that calls one, and all that are not found, or are ambiguous."""
     found: dict[At, Operation] = {}
     problems: list[Problem] = []
     for workflow in document.workflows.values():
@@ -70,9 +74,7 @@ def _operations(document: Document, apis: Apis) -> dict[At, Operation]:
                     found[workflow.id, step.id] = _operation(document, step.operation, apis)
                 except ConfigError as error:
                     problems += [_of_step(document, step, problem.message) for problem in error.problems]
-    if problems:
-        raise ConfigError(*problems)
-    return found
+    return found, problems
 
 
 def _operation(document: Document, reference: OperationRef, apis: Apis) -> Operation:
@@ -80,6 +82,28 @@ def _operation(document: Document, reference: OperationRef, apis: Apis) -> Opera
     if operation is None:
         raise ConfigError(expected_one_of(str(reference), apis.names()))
     return operation
+
+
+def _fitted(document: Document, operations: Mapping[At, Operation]) -> tuple[Document, list[Problem]]:
+    """The document with each step as its operation takes it, and every step that can't be called."""
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+
+    def fitted(workflow: Workflow, step: Step) -> Step:
+        operation = operations.get((workflow.id, step.id))
+        if operation is None:
+            return step
+        step, wrong, unusual = fit(step, operation)
+        problems.extend(_of_step(document, step, text) for text in wrong)
+        notes.extend(_of_step(document, step, text) for text in unusual)
+        return step
+
+    workflows = {
+        name: replace(workflow, steps=tuple(fitted(workflow, step) for step in workflow.steps))
+        for name, workflow in document.workflows.items()
+    }
+    warnings = tuple(sorted({*document.warnings, *notes}))
+    return replace(document, workflows=workflows, warnings=warnings), problems
 
 
 def _of_step(document: Document, step: Step, message: str) -> Problem:

@@ -51,7 +51,8 @@ class Run:
     """A run between two happenings. `generation` rises with each; `steps` counts steps begun.
 
     `finished` has the inputs, outputs and steps of workflows that ended, `replied` is the last status, `moved` says
-    when each resource ("kind/id") was last moved by this run: what was seen of it before is no evidence.
+    when each resource ("kind/id") was last moved by this run: what was seen of it before is no evidence. `ids` has the
+    ids of resources that were called by their names ("kind/name"): events tell only ids.
     """
 
     frames: tuple[Frame, ...]
@@ -63,6 +64,7 @@ class Run:
     waiting: Waiting | None = None
     replied: int | None = None
     moved: dict[str, float] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import pytest
 
 from reactor.apis.openapi import OpenApi, Operation, build_request
 from reactor.apis.provider import Provider, Resource
+from reactor.catalog import Catalog
 from reactor.config import load_config
 from reactor.errors import ConfigError
+from reactor.workflows.document import Source
 from reactor.yaml12 import load, validate
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -164,14 +165,19 @@ def test_a_long_poll_is_answered_before_the_client_gives_up(name: str) -> None:
         ("https://www.daytona.io/docs/openapi.json", "daytona"),
         ("../openapi/daytona-io-toolbox-api-openapi.yml", "daytona-toolbox"),
         ("../openapi/daytona-io-filesystem-api-openapi.yml", "daytona-toolbox"),
+        ("https://proxy.app.daytona.io/toolbox/openapi.json", "daytona-toolbox"),
+        ("../openapi/Daytona-Process-API.yaml", "daytona-toolbox"),
+        ("https://raw.githubusercontent.com/daytonaio/daytona/main/apps/api/openapi.json", "daytona"),
+        ("./daytona.yaml", "daytona"),
+        ("https://docs.runloop.ai/openapi.json", "runloop"),
         ("../openapi/runloop-devbox-api-openapi.yml", "runloop"),
         ("../openapi/runloop-ai-objects-api-openapi.yml", "runloop"),
     ],
 )
 def test_a_url_in_the_wild_means_one_api(url: str, meant: str) -> None:
-    matching = [name for name in APIS if any(fnmatchcase(url, pattern) for pattern in provider(name).arazzo.urls)]
+    found = Catalog(load_config(CONFIG).apis).meant(Source("described", url, "openapi"))
 
-    assert matching == [meant]
+    assert [api.name for api in found] == [meant]
 
 
 def test_the_sandbox_is_a_parameter_of_what_its_toolbox_is_asked() -> None:

@@ -29,9 +29,21 @@ def told(program: Program) -> dict[str, str]:
     return {step.step: f"{step.what}: {step.why}" for step in program.explained}
 
 
+BODIES = {
+    operation: f"  requestBody: {{payload: {payload}}}\n"
+    for operation, payload in {
+        "createBlueprint": "{name: x}",
+        "execAsyncCommand": "{command: x}",
+        "forkSandbox": "{}",
+    }.items()
+}
+
+
 def call(operation: str, by: str, rest: str = "") -> str:
+    parameters = f"[{{name: {by}, in: path, value: x}}]" if by else "[]"
     return (
-        f"- stepId: {operation}\n  operationId: {operation}\n  parameters: [{{name: {by}, in: path, value: x}}]\n{rest}"
+        f"- stepId: {operation}\n  operationId: {operation}\n  parameters: {parameters}\n"
+        f"{BODIES.get(operation, '')}{rest}"
     )
 
 
@@ -64,6 +76,7 @@ workflows:
 SANDBOXES = "../openapi/daytona-sandbox-api-openapi.yml"
 SNAPSHOTS = "../openapi/daytona-snapshots-api-openapi.yml"
 RUNLOOP = "../openapi/runloop-devbox-api-openapi.yml"
+EXECUTION = "execution_id, in: path, value: y}, {name: devbox_id"
 SANDBOX = ("getSandbox", "sandboxIdOrName", "state")
 
 
@@ -168,13 +181,14 @@ def test_stop_and_archive_are_two_waits_for_one_sandbox() -> None:
             "error",
             "disk-snapshot.state.updated",
         ),
-        ("execAsyncCommand", ("getExecution", "execution_id", "status"), "completed", "none", "a watch"),
+        ("execAsyncCommand", ("getExecution", EXECUTION, "status"), "completed", "none", "a watch"),
     ],
 )
 def test_what_is_made_and_polled_is_waited_for(
     making: str, waiting: tuple[str, str, str], hoped: str, failed: str, event: str
 ) -> None:
-    said = told(compiled(document(RUNLOOP, call(making, "id") + poll(*waiting, hoped, failed))))
+    by = "" if making == "createBlueprint" else "id"
+    said = told(compiled(document(RUNLOOP, call(making, by) + poll(*waiting, hoped, failed))))
 
     assert said[making] == f"call: it calls {making}"
     assert said[waiting[0]].startswith("wait: ")

@@ -133,6 +133,7 @@ def point_to(emulator: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the shipped configuration call an emulator, and take its webhooks."""
     url = str(emulator.http.base_url).rstrip("/")
     monkeypatch.setenv("DAYTONA_API_URL", f"{url}/api")
+    monkeypatch.setenv("DAYTONA_TOOLBOX_URL", url)
     monkeypatch.setenv("DAYTONA_API_KEY", EmulatorSettings().api_key)
     monkeypatch.setenv("DAYTONA_ORGANIZATION_ID", ORGANIZATION)
     monkeypatch.setenv("DAYTONA_WEBHOOK_SECRET", SECRET)

@@ -1,5 +1,6 @@
 """The index of an API's document, the spelling of requests, and the checking of bodies."""
 
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -243,11 +244,27 @@ def test_a_body_is_sent_as_json(daytona: OpenApi) -> None:
     assert request.content == '{"name":"é"}'.encode()
 
 
+def test_a_form_is_sent_with_its_files() -> None:
+    upload = OpenApi.parse(orjson.loads((CONFIG / "runloop.openapi.json").read_bytes())).operation("devboxUploadFile")
+
+    request = build_request(upload, {"id": "d"}, {"path": "a.txt", "file": "one\r\n--two", "none": None}, SERVER)
+
+    kind = request.headers["Content-Type"]
+    message = message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + (request.content or b""))
+    parts = list(message.walk())[1:]
+    told = [(part.get_param("name", header="content-disposition"), part.get_filename()) for part in parts]
+    assert kind.startswith("multipart/form-data; boundary=")
+    assert told == [("path", None), ("file", "file")]
+    assert [part.get_payload(decode=True) for part in parts] == [b"a.txt", b"one\r\n--two"]
+
+
 @pytest.mark.parametrize(
     ("body", "declared", "message"),
     [
         (None, {"required": True, "content": {"application/json": {}}}, "found no body"),
-        ({}, {"content": {"multipart/form-data": {}}}, "found a body for multipart/form-data, expected JSON"),
+        ({}, {"content": {"text/csv": {}}}, "found a body for text/csv, expected JSON or a form"),
+        ([], {"content": {"multipart/form-data": {}}}, "expected the fields of a form"),
+        ({'a"': 1}, {"content": {"multipart/form-data": {}}}, "expected no quotes"),
         ({"a": 2**70}, {"content": {"application/json": {}}}, "the body can't be written as JSON"),
     ],
 )

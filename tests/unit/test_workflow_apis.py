@@ -52,6 +52,7 @@ OPERATIONS = (
     Operation("daytona", "createSandbox", "POST", creates=SANDBOX),
     Operation("daytona", "getSandbox", "GET", reads=SANDBOX, by="sandboxIdOrName", by_name=True),
     Operation("daytona", "createSandboxSnapshot", "POST", moves=SANDBOX, by="sandboxIdOrName", by_name=True),
+    Operation("daytona", "deleteSandbox", "DELETE", moves=SANDBOX, by="sandboxIdOrName", by_name=True),
     Operation("daytona", "listSandboxes", "GET"),
     Operation("daytona", "pay", "POST", security=frozenset([("query", "key")])),
     Operation("runloop", "createDevbox", "POST", creates=DEVBOX),

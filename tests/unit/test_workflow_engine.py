@@ -292,3 +292,123 @@ def test_after_it_arrived_a_moved_resource_is_read_again_at_once() -> None:
     story.observed("started")
 
     assert story.call.step == "second"
+
+
+def deleted_and_awaited(rest: str) -> Story:
+    poll = "- {stepId: gone, operationId: getSandbox, parameters: [{name: sandboxIdOrName, in: path, value: web}], "
+    story = Story(
+        program(
+            "- {stepId: delete, operationId: deleteSandbox, parameters: [{name: sandboxIdOrName, in: path, value: web}]}\n"
+            f"{poll}{rest}}}"
+        )
+    )
+    story.replied({"id": "sb-1", "name": "DESTROYED_web", "state": "started"})
+    return story
+
+
+UNTIL_404 = "successCriteria: [{condition: $statusCode == 404}], onFailure: [{name: again, type: retry}]"
+UNTIL_DESTROYED = (
+    "successCriteria: [{condition: $statusCode == 200}], outputs: {state: $response.body#/state}, "
+    "onSuccess: [{name: over, type: end, criteria: [{condition: $response.body#/state == 'destroyed'}]}, "
+    "{name: broken, type: end, criteria: [{condition: $response.body#/state == 'error'}]}, "
+    "{name: again, type: goto, stepId: gone}]"
+)
+
+
+@pytest.mark.parametrize("rest", [UNTIL_404, UNTIL_DESTROYED])
+def test_the_end_of_a_deleted_resource_is_told_by_an_event_or_by_a_404(rest: str) -> None:
+    told, read = deleted_and_awaited(rest), deleted_and_awaited(rest)
+    assert (told.wait.resource, told.wait.may_be_name) == ("sb-1", False)
+
+    told.observed("destroyed")
+    read.replied(status=404)
+
+    assert (told.end.status, read.end.status) == ("succeeded", "succeeded")
+
+
+def test_a_document_that_waits_for_the_end_fails_in_error() -> None:
+    story = deleted_and_awaited(UNTIL_DESTROYED)
+
+    story.observed("error")
+
+    assert (story.end.status, story.end.because) == ("failed", "step gone: the sandbox is error")
+
+
+def test_a_404_of_what_the_run_has_never_seen_is_no_end() -> None:
+    story = Story(
+        program(
+            "- {stepId: gone, operationId: getSandbox, parameters: [{name: sandboxIdOrName, in: path, value: web}], "
+            f"{UNTIL_DESTROYED}}}"
+        )
+    )
+
+    story.replied(status=404)
+
+    assert (story.end.status, story.end.because) == (
+        "failed",
+        "step gone failed: status 404, $statusCode == 200 does not hold",
+    )
+
+
+POLL_BY_NAME = """
+- {stepId: capture, operationId: createSandboxSnapshot, parameters: [{name: sandboxIdOrName, in: path, value: web}]}
+- stepId: ready
+  operationId: getSandbox
+  parameters: [{name: sandboxIdOrName, in: path, value: web}]
+  successCriteria: [{condition: $response.body#/state == 'started'}]
+  onFailure: [{name: again, type: retry}]
+  outputs: {id: $response.body#/id}
+"""
+
+
+def test_a_resource_that_was_called_by_its_name_is_waited_for_by_its_id() -> None:
+    story = Story(program(POLL_BY_NAME))
+
+    story.replied({"id": "sb-1", "name": "web", "state": "started"})
+    assert (story.wait.resource, story.wait.may_be_name) == ("sb-1", False)
+
+    story.observed("snapshotting")
+    assert story.wait.resource == "sb-1"
+
+    story.observed("started")
+    assert story.end.status == "succeeded"
+    assert story.run.finished["main"]["steps"]["ready"]["outputs"] == {"id": "sb-1"}
+
+
+def test_a_name_never_passes_for_an_id() -> None:
+    story = Story(program(POLL_BY_NAME))
+
+    story.replied({"id": "sb-2", "name": "another", "state": "creating"})
+    story.observed("snapshotting")
+    assert (story.wait.resource, story.wait.may_be_name) == ("web", True)
+
+    story.observed("started")
+    assert story.call.step == "ready"
+
+
+def test_steps_that_poll_together_are_gone_through_again_when_the_resource_has_left_its_state() -> None:
+    look = "operationId: getSandbox, parameters: [{name: sandboxIdOrName, in: path, value: web}]"
+    started = "[{condition: $response.body#/state == 'started'}]"
+    story = Story(
+        program(
+            f"""
+            - {{stepId: capture, {look.replace("getSandbox", "createSandboxSnapshot")}}}
+            - {{stepId: look, {look}}}
+            - stepId: decide
+              {look.replace(", ", chr(10) + "              ", 1)}
+              onSuccess: [{{name: up, type: end, criteria: {started}}}, {{name: more, type: goto, stepId: look}}]
+            """
+        )
+    )
+    story.replied({"id": "sb-1", "name": "web"})
+    story.replied({"id": "sb-1", "name": "web", "state": "snapshotting"})
+
+    story.observed("snapshotting")
+    assert story.wait.step == "decide"
+
+    story.observed("started")
+    assert story.call.step == "look"
+    story.replied({"id": "sb-1", "state": "started"})
+    assert story.call.step == "decide"
+    story.replied({"id": "sb-1", "state": "started"})
+    assert story.end.status == "succeeded"

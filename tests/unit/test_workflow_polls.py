@@ -171,3 +171,37 @@ def test_an_unknown_operation_is_refused_with_the_nearest_name() -> None:
         ConfigError, match=r"test.arazzo.yaml:8:5: step 'one': found 'getVolum'.*did you mean 'getVolume'"
     ):
         compile_program(document, KnownApis())
+
+
+GONE = "{condition: $statusCode == 404}"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        f"successCriteria: [{GONE}]\n  onFailure: [{{name: again, type: retry, retryAfter: 1, retryLimit: 9}}]",
+        f"successCriteria: [{GONE}]\n  onFailure: [{{name: again, type: goto, stepId: poll}}]",
+        f"onSuccess: [{{name: again, type: goto, stepId: poll}}]\n  onFailure: [{{name: gone, type: end, criteria: [{GONE}]}}]",
+    ],
+)
+def test_a_loop_until_404_waits_for_the_end_of_the_resource(rest: str) -> None:
+    poll = poll_of(program(f"- {READ}\n  {rest}"))
+
+    assert poll
+    assert poll.shape == "G"
+    assert outcomes(poll) == {
+        "deleted": "leaves",
+        "error": "fails",
+        **dict.fromkeys(["pending_create", "creating", "ready", "pending_delete", "deleting"], "stays"),
+    }
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "successCriteria: [{condition: $statusCode == 200}]\n  onFailure: [{name: again, type: retry, retryLimit: 9}]",
+        f"successCriteria: [{GONE}]\n  onFailure: [{{name: stop, type: end}}]",
+    ],
+)
+def test_a_loop_until_it_is_there_is_no_poll(rest: str) -> None:
+    assert poll_of(program(f"- {READ}\n  {rest}")) is None
