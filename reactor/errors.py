@@ -8,7 +8,8 @@ ReactorError
 │   └── SchemaError       the data was written by a newer reactor
 ├── NotFound              what was asked for is not there, or no longer
 ├── NotPossible           what was asked can't be done to it as it is now
-├── DeliveryRejected      a webhook delivery is refused, with its HTTP status and machine-readable reason
+├── RequestRejected       a request is refused, with its HTTP status and machine-readable reason
+│   └── DeliveryRejected  a webhook delivery is refused, and nothing of it is stored
 └── CallError             an API call did not succeed
     ├── TemporaryError    trying again may help, after `delay` seconds
     ├── GateClosed        the API takes no calls now; waiting spends no attempt
@@ -79,8 +80,8 @@ class NotPossible(ReactorError):
     """What was asked can't be done to it as it is now. Nothing was changed."""
 
 
-class DeliveryRejected(ReactorError):
-    """A webhook delivery is refused and nothing of it is stored.
+class RequestRejected(ReactorError):
+    """A request is refused.
 
     `status` is the HTTP answer; `reason` is a stable, machine-readable word that is counted and returned.
     """
@@ -90,6 +91,10 @@ class DeliveryRejected(ReactorError):
         self.reason = reason
         self.detail = detail
         super().__init__(f"{reason}: {detail}")
+
+
+class DeliveryRejected(RequestRejected):
+    """A webhook delivery is refused and nothing of it is stored."""
 
 
 class CallError(ReactorError):

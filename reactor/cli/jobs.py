@@ -12,8 +12,7 @@ import click
 
 from reactor.cli.catalog import complete_api, config_option, json_option
 from reactor.cli.looking import looking
-from reactor.cli.shown import as_json as json_of
-from reactor.cli.shown import clock, operator, print_lines, short, since_option
+from reactor.cli.shown import clock, json_of, operator, print_json, print_lines, short, since_option
 from reactor.errors import NotFound, NotPossible, ReactorError
 from reactor.operate.jobs import (
     cancel_job,
@@ -139,7 +138,7 @@ def show(job: str, config: Path | None, as_json: bool) -> None:
     """Show a job: what it asks for and why, how it went, what people did to it, and what to do now."""
     detail = asyncio.run(_detail(config, job))
     if as_json:
-        click.echo(json_of(detail))
+        print_json(detail)
         return
     times = ("created", "due", "ended", "accepted")
     audit = [f"{clock(each['at'])} {each['who']}: {each['did']} (was {each['was']})" for each in detail.pop("audit")]
@@ -223,7 +222,7 @@ async def _chosen(store: Store, ids: Sequence[str], wanted: Wanted | None, mendi
 
 def _print(found: Sequence[Job], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json_of([job_value(job) for job in found]))
+        print_json([job_value(job) for job in found])
     elif found:
         print_lines([HEADING, *(_line(job) for job in found)])
 
@@ -246,7 +245,7 @@ async def _mend_each(store: Store, found: Sequence[Job], mending: Mending, *, as
         except (NotPossible, NotFound) as error:
             refused.append(str(error))
     if as_json:
-        click.echo(json_of([job_value(job) for job in mended]))
+        print_json([job_value(job) for job in mended])
     else:
         for job in mended:
             click.echo(f"{job.row.id} is {job.row.state}")

@@ -14,12 +14,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.apis.client import ApiClient
-from reactor.app import LARGEST_HEAD, Web, create_app
+from reactor.app import Web, create_app
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.errors import ConfigError, StoreUnavailable
+from reactor.guard import LARGEST_HEAD
 from reactor.handlers.context import Context
-from reactor.operations import Operations, create_operations
+from reactor.operations.listener import create_operations
+from reactor.operations.parts import Operations
 from reactor.queue import JobQueue
 from reactor.reconcile import Reconciler
 from reactor.reload import Live, Reloader
@@ -86,7 +88,7 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     async with opened(settings) as (store, queue):
         app = create_app(Web(settings, store, live))
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
-            operations = Operations("serve", store, queue, live, stopping)
+            operations = Operations("serve", settings, store, queue, live, stopping)
             async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
 
                 def on_listening(url: str) -> None:
@@ -120,7 +122,7 @@ async def _operated(settings: Settings, operations: Operations) -> AsyncIterator
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(listener, ended))
             try:
-                yield f"probes and figures on {await at}"
+                yield f"probes, figures and the API on {await at}"
             finally:
                 ended.set()
 
@@ -130,7 +132,7 @@ async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
     live = Live.load(settings.config)
     async with opened(settings) as (store, queue):
         with stop_on_signals() as stopping:
-            operations = Operations("dispatch", store, queue, live, stopping)
+            operations = Operations("dispatch", settings, store, queue, live, stopping)
             async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                 _start_dispatcher(tasks, settings, live, store, queue, stopping)
                 tasks.create_task(_reloader(settings, live, store, "dispatch").run(stopping))
@@ -163,7 +165,7 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
             with stop_on_signals() as stopping:
                 runner = Runner(live.config, store, queue, probe=settings.probe)
                 worker = Worker(store, queue, Context(settings, live.config, store.ledger, client, runner, live))
-                operations = Operations("work", store, queue, live, stopping)
+                operations = Operations("work", settings, store, queue, live, stopping)
                 async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
                     tasks.create_task(Reconciler(store, live, client, settings).run(stopping))

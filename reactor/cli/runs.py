@@ -1,23 +1,20 @@
 """`reactor runs`: start runs of workflows, look at them, cancel them. Shows; moves no run on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import click
-import orjson
 
 from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.looking import looking
 from reactor.cli.processes import opened
+from reactor.cli.shown import aligned, clock, json_of, print_json
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.errors import ReactorError
-from reactor.queue import JobQueue
+from reactor.operate.runs import cancel_run, run_found, run_status, run_value
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
@@ -81,7 +78,7 @@ def start(
         _start(document, workflow_id, inputs, run_id or uuid4().hex[:12], config, wait=wait, quiet=as_json)
     )
     if as_json:
-        _print_json(_public(stored))
+        print_json(run_value(stored))
     if wait and stored.status != "succeeded":
         raise click.ClickException(f"the run is over, {stored.status}: {stored.because}")
 
@@ -97,9 +94,10 @@ async def _start(
     quiet: bool,
 ) -> StoredRun:
     settings = settings_of(config)
+    configure_logs(settings)
     document = document_of(named, settings.config)
     text = read(document)
-    async with _opened(config) as (store, queue):
+    async with opened(settings) as (store, queue):
         runner = Runner(load_config(settings.config), store, queue, probe=settings.probe)
         program = runner.program(text, str(document))
         chosen = chosen_workflow(program, workflow_id)
@@ -107,13 +105,13 @@ async def _start(
         fresh = await runner.start(run_id, text, chosen, inputs)
         if not quiet:
             click.echo(f"run {run_id} " + ("has started" if fresh else "had been started before"))
-        return await _until_over(store, run_id, quiet=quiet) if wait else await _found(store, run_id)
+        return await _until_over(store, run_id, quiet=quiet) if wait else await run_found(store, run_id)
 
 
 async def _until_over(store: Store, run_id: str, *, quiet: bool) -> StoredRun:
     last = -1
     while True:
-        stored = await _found(store, run_id)
+        stored = await run_found(store, run_id)
         if stored.generation != last and not quiet:
             click.echo(_move(stored))
         last = stored.generation
@@ -129,15 +127,15 @@ def ls(config: Path | None, as_json: bool) -> None:
     """List runs, the newest first."""
     found = asyncio.run(_newest(config))
     if as_json:
-        _print_json([_public(run) for run in found])
+        print_json([run_value(run) for run in found])
         return
-    rows = [(run.id, _clock(run.started), run.workflow, _state(run), _step(run), run.because) for run in found]
-    for line in _aligned([("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), *rows]):
+    rows = [(run.id, clock(run.started), run.workflow, run_status(run), _step(run), run.because) for run in found]
+    for line in aligned([("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), *rows]):
         click.echo(line)
 
 
 async def _newest(config: Path | None) -> list[StoredRun]:
-    async with _opened(config) as (store, _):
+    async with looking(config) as store:
         return await store.runs.newest()
 
 
@@ -149,26 +147,26 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
     """Show a run: where it is, the outputs of its steps, and how it ended."""
     stored = asyncio.run(_shown(run_id, config))
     if as_json:
-        _print_json(_public(stored))
+        print_json(run_value(stored))
         return
     run = Run.from_json(stored.state)
-    for line in _aligned(
+    for line in aligned(
         [
             ("run", stored.id),
             ("workflow", stored.workflow),
-            ("started", _clock(stored.started)),
-            ("moved", _clock(stored.updated)),
-            ("state", f"{_state(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
-            *((f"step {name}", _json(value)) for name, value in run.top.outputs.items()),
-            *((f"output {name}", _json(value)) for name, value in run.outputs.items()),
+            ("started", clock(stored.started)),
+            ("moved", clock(stored.updated)),
+            ("state", f"{run_status(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
+            *((f"step {name}", json_of(value)) for name, value in run.top.outputs.items()),
+            *((f"output {name}", json_of(value)) for name, value in run.outputs.items()),
         ]
     ):
         click.echo(line)
 
 
 async def _shown(run_id: str, config: Path | None) -> StoredRun:
-    async with _opened(config) as (store, _):
-        return await _found(store, run_id)
+    async with looking(config) as store:
+        return await run_found(store, run_id)
 
 
 @runs.command(epilog=EXAMPLES)
@@ -179,72 +177,20 @@ def cancel(run_id: str, config: Path | None, as_json: bool) -> None:
     """Cancel a run: no further step is taken. What a call that is under way does stands, but counts for nothing."""
     stored = asyncio.run(_cancel(run_id, config))
     if as_json:
-        _print_json(_public(stored))
+        print_json(run_value(stored))
     else:
         click.echo(_move(stored))
 
 
 async def _cancel(run_id: str, config: Path | None) -> StoredRun:
-    """Move the run on to its end; whoever has a row of an older generation finds that it has moved on already."""
-    async with _opened(config) as (store, _):
-        while (stored := await _found(store, run_id)).status == "running":
-            await store.runs.end(run_id, stored.generation, status="cancelled", because=CANCELLED)
-        if stored.status != "cancelled":
-            raise ReactorError(f"run {run_id} is over already, {stored.status}")
-        return stored
-
-
-@asynccontextmanager
-async def _opened(config: Path | None) -> AsyncIterator[tuple[Store, JobQueue]]:
-    settings = settings_of(config)
-    configure_logs(settings)
-    async with opened(settings) as (store, queue):
-        yield store, queue
-
-
-async def _found(store: Store, run_id: str) -> StoredRun:
-    stored = await store.runs.get(run_id)
-    if stored is None:
-        raise ReactorError(f"there is no run {run_id!r}; `reactor runs ls` lists them")
-    return stored
+    async with looking(config) as store:
+        return await cancel_run(store, run_id, CANCELLED)
 
 
 def _move(stored: StoredRun) -> str:
     """One line of the live view: when, where, how and why."""
-    return f"{_clock(stored.updated)}  {_step(stored):<20}  {_state(stored):<9}  {stored.because}".rstrip()
-
-
-def _state(stored: StoredRun) -> str:
-    """The status, told apart by whether it waits or calls."""
-    waits = stored.status == "running" and Run.from_json(stored.state).waits
-    return "waiting" if waits else stored.status
+    return f"{clock(stored.updated)}  {_step(stored):<20}  {run_status(stored):<9}  {stored.because}".rstrip()
 
 
 def _step(stored: StoredRun) -> str:
     return Run.from_json(stored.state).top.step
-
-
-def _clock(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines whose columns stand below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-def _public(stored: StoredRun) -> dict[str, Any]:
-    """A run as programs see it."""
-    run = Run.from_json(stored.state)
-    fields = asdict(stored)
-    del fields["state"]
-    return {**fields, "status": _state(stored), "step": run.top.step, "steps": run.top.outputs, "outputs": run.outputs}
-
-
-def _print_json(value: Any) -> None:
-    click.echo(_json(value))
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

@@ -46,9 +46,14 @@ def print_lines(rows: Sequence[Sequence[str]]) -> None:
         click.echo(line)
 
 
-def as_json(value: Any) -> str:
+def json_of(value: Any) -> str:
     """One JSON value on one line."""
     return orjson.dumps(value).decode()
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value."""
+    click.echo(json_of(value))
 
 
 def short(text: str | None, width: int = 80) -> str:

@@ -10,11 +10,15 @@ from click.testing import CliRunner
 
 from reactor.cli import COMMANDS, reactor
 from reactor.config import load_config
+from reactor.operations.api import STATUSES, ApiRoute
+from reactor.operations.table import ROUTES
 from reactor.settings import Settings
+from reactor.tokens import Tokens
 from reactor.webhook import Reason
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = (ROOT / "docs" / "workflows.md").read_text("utf-8")
+API = (ROOT / "docs" / "api.md").read_text("utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
@@ -80,8 +84,10 @@ def test_every_figure_is_documented() -> None:
 
 
 def test_every_reason_of_a_refusal_is_documented() -> None:
-    sources = "".join((ROOT / "reactor" / name).read_text("utf-8") for name in ("app.py", "webhook.py", "events.py"))
-    reasons = set(re.findall(r'DeliveryRejected\(\s*\d+,\s*"(\w+)"', sources)) | {
+    sources = "".join(
+        (ROOT / "reactor" / name).read_text("utf-8") for name in ("app.py", "guard.py", "webhook.py", "events.py")
+    )
+    reasons = set(re.findall(r'(?:Delivery|Request)Rejected\(\s*\d+,\s*"(\w+)"', sources)) | {
         reason.name.lower() for reason in Reason
     }
 
@@ -103,3 +109,31 @@ def test_every_target_that_the_readme_names_exists() -> None:
 
     named = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))
     assert {"demo", "test"} <= set(named) <= targets
+
+
+def test_the_table_of_routes_is_the_routes() -> None:
+    documented = re.findall(r"^\| `(\w+) (\S+)` \| (\w+) \| (.*) \| (.*) \|$", API, re.M)
+
+    assert documented == [(route.method, route.path, route.role, _takes(route), route.says) for route in ROUTES]
+
+
+def _takes(route: ApiRoute) -> str:
+    body = f"`{{{', '.join(route.body)}}}`" if route.body else ""
+    return body or ", ".join(f"`{name}`" for name in route.query)
+
+
+def test_every_reason_of_the_api_is_documented() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "reactor" / "operations").glob("*.py"))
+    reasons = set(re.findall(r'(?:RequestRejected|problem)\(\s*\d+,\s*"(\w+)"', sources))
+    reasons |= {reason for _, reason in STATUSES.values()}
+
+    assert len(reasons) > 12
+    for reason in reasons:
+        assert f"`{reason}`" in API, reason
+
+
+def test_the_tokens_that_the_document_shows_load(tmp_path: Path) -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", API, re.S)
+    (tmp_path / "tokens.yaml").write_text(shown, "utf-8")
+
+    assert {entry.role for entry in Tokens(tmp_path / "tokens.yaml").entries().values()} == {"read", "operate"}

@@ -71,7 +71,7 @@ class Process:
 
     @property
     def operations_url(self) -> str:
-        """The address at the end of its second line, "probes and figures on URL"; waits for it."""
+        """The address at the end of its second line, "probes, figures and the API on URL"; waits for it."""
         return self._line(2).rpartition(" ")[2]
 
     def ready(self) -> str:

@@ -1,0 +1,91 @@
+"""Runs of workflows: what is shown of one, how one is begun by a key, and how it is cancelled."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from reactor.config import Config
+from reactor.errors import NotFound, NotPossible
+from reactor.runs import Runner
+from reactor.store.runs import StoredRun
+from reactor.store.store import Store
+from reactor.workflows.run import Run
+from reactor.yaml12 import expected_one_of
+
+
+async def run_found(store: Store, run_id: str) -> StoredRun:
+    """A run by its id. Raises NotFound, StoreUnavailable."""
+    stored = await store.runs.get(run_id)
+    if stored is None:
+        raise NotFound(f"there is no run {run_id!r}; `reactor runs ls` lists them")
+    return stored
+
+
+async def start_run(
+    store: Store,
+    runner: Runner,
+    config: Config,
+    *,
+    run_id: str,
+    document: str,
+    workflow_id: str,
+    inputs: Mapping[str, Any],
+) -> tuple[StoredRun, bool]:
+    """Begin a run of a configured document, once for an id; returns it, and whether it began now.
+
+    Raises NotFound for a document that is not configured, ConfigError for inputs that it does not take, NotPossible when a
+    run of this id began with something else, StoreUnavailable.
+    """
+    file = config.workflows.get(document)
+    if file is None:
+        raise NotFound(f"workflow: {expected_one_of(document, config.workflows)}, as config/workflows/ has them")
+    chosen = file.chosen(workflow_id)
+    fresh = await runner.start(run_id, file.text, chosen, inputs)
+    stored = await run_found(store, run_id)
+    if not fresh and not _began_so(stored, chosen, inputs):
+        raise NotPossible(f"run {run_id} began with another workflow or other inputs: give another key")
+    return stored, fresh
+
+
+def _began_so(stored: StoredRun, workflow_id: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a run began with these inputs, as far as it keeps them: it has defaults besides, and no secret."""
+    kept = Run.from_json(stored.state).frames[0].inputs
+    return stored.workflow == workflow_id and all(kept[name] == inputs[name] for name in inputs if name in kept)
+
+
+def run_id_of(key: str) -> str:
+    """The id of the run that a key of the caller's choice names."""
+    return hashlib.sha256(f"key\0{key}".encode()).hexdigest()[:20]
+
+
+async def cancel_run(store: Store, run_id: str, why: str) -> StoredRun:
+    """Move a run on to its end; whoever has a row of an older generation finds that it has moved on already.
+
+    Raises NotFound, NotPossible when it is over otherwise, StoreUnavailable.
+    """
+    while (stored := await run_found(store, run_id)).status == "running":
+        await store.runs.end(run_id, stored.generation, status="cancelled", because=why)
+    if stored.status != "cancelled":
+        raise NotPossible(f"run {run_id} is over already, {stored.status}")
+    return stored
+
+
+def run_status(stored: StoredRun) -> str:
+    """The status, told apart by whether it waits or calls."""
+    waits = stored.status == "running" and Run.from_json(stored.state).waits
+    return "waiting" if waits else stored.status
+
+
+def run_value(stored: StoredRun) -> dict[str, Any]:
+    """A run as programs see it; times are in milliseconds since the epoch."""
+    run = Run.from_json(stored.state)
+    fields = asdict(stored)
+    del fields["state"]
+    return {
+        **fields,
+        "status": run_status(stored),
+        "step": run.top.step,
+        "steps": run.top.outputs,
+        "outputs": run.outputs,
+    }

@@ -1,0 +1,36 @@
+"""Reads what a request asks for. Raises RequestRejected that names the field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reactor.errors import RequestRejected
+from reactor.operations.api import Asked
+
+MOST = 1000
+"""Things that one answer lists."""
+
+
+def limit_of(asked: Asked, default: int = 100) -> int:
+    """`limit`: how many things are listed at most."""
+    given = asked.query.get("limit", str(default))
+    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= MOST:
+        raise RequestRejected(400, "bad_parameter", f"limit: found {given[:20]!r}, expected 1 to {MOST}")
+    return int(given)
+
+
+def number_of(asked: Asked, name: str) -> int | None:
+    """A time in milliseconds since the epoch, None where it is not given."""
+    given = asked.query.get(name)
+    if given is None:
+        return None
+    if not given.isascii() or not given.isdecimal() or len(given) > 15:
+        raise RequestRejected(400, "bad_parameter", f"{name}: found {given[:20]!r}, expected milliseconds since 1970")
+    return int(given)
+
+
+def text_of(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """A field that is a text."""
+    given = body.get(name, default)
+    if not isinstance(given, str):
+        raise RequestRejected(400, "bad_field", f"{name}: expected a text")
+    return given

@@ -1,0 +1,17 @@
+"""The table of the HTTP API: every route, who may use it, what it takes and what does it."""
+
+from reactor.operations import jobs, runs
+from reactor.operations.api import ApiRoute
+
+ROUTES = (
+    ApiRoute("GET", "/runs", "read", runs.ls, "runs, the newest first", query=("limit",)),
+    ApiRoute("POST", "/runs", "operate", runs.start, "begin a run", body=("workflow", "workflowId", "inputs")),
+    ApiRoute("GET", "/runs/{run}", "read", runs.show, "one run, with its steps"),
+    ApiRoute("POST", "/runs/{run}/cancel", "operate", runs.cancel, "take no further step"),
+    ApiRoute(
+        "GET", "/jobs", "read", jobs.ls, "jobs, not the done ones", query=("state", "rule", "api", "since", "limit")
+    ),
+    ApiRoute("GET", "/jobs/{job}", "read", jobs.show, "one job, with its event, its remedy and what people did"),
+    ApiRoute("POST", "/jobs/{job}/retry", "operate", jobs.retry, "make a dead or unknown job due again"),
+    ApiRoute("POST", "/jobs/{job}/cancel", "operate", jobs.cancel, "give a job up for good"),
+)
