@@ -5,20 +5,17 @@ Everything that can be wrong is checked before the first event is taken. The onl
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.apis.client import ApiClient
 from reactor.app import Web, create_app
+from reactor.cli.listener import Server, listening
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
-from reactor.errors import ConfigError, StoreUnavailable
-from reactor.guard import LARGEST_HEAD
+from reactor.errors import StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.operations.listener import create_operations
 from reactor.operations.parts import Operations
@@ -96,18 +93,10 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
                     on_ready(announced)
 
                 tasks.create_task(_reloader(settings, live, store, "serve").run(stopping))
-                server = _Server(settings, app, on_listening, connections=settings.connections)
+                server = Server(settings, app, on_listening, connections=settings.connections)
                 tasks.create_task(server.run(listener, stopping))
                 if dispatch:
                     _start_dispatcher(tasks, settings, live, store, queue, stopping)
-
-
-def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT") -> socket.socket:
-    """A listening socket. Raises ConfigError, where uvicorn would end the process with a log line."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}; choose another {remedy}") from error
 
 
 @asynccontextmanager
@@ -117,7 +106,7 @@ async def _operated(settings: Settings, operations: Operations) -> AsyncIterator
     port = OPERATIONS_PORTS[operations.process] if port is None else port
     at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ended = asyncio.Event()
-    server = _Server(settings, create_operations(operations), at.set_result, connections=OPERATIONS_CONNECTIONS)
+    server = Server(settings, create_operations(operations), at.set_result, connections=OPERATIONS_CONNECTIONS)
     with listening(settings.operations_host, port, "REACTOR_OPERATIONS_HOST or REACTOR_OPERATIONS_PORT") as listener:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(listener, ended))
@@ -174,81 +163,3 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
                     await worker.run(stopping)
         finally:
             await client.close()
-
-
-def _bounded(seconds: float) -> type[H11Protocol]:
-    """uvicorn's h11 protocol, with a time limit on the head of a request: it has none of its own."""
-
-    class Bounded(H11Protocol):
-        """Closes a connection whose request has not begun in time; an idle one that is kept is uvicorn's to close."""
-
-        _timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Wait for the first request."""
-            super().connection_made(transport)
-            self._timer = self.loop.call_later(seconds, self.transport.close)
-
-        def data_received(self, data: bytes) -> None:
-            """Wait for the rest of a head; a request that has begun is the application's."""
-            if self._timer is None and (self.cycle is None or self.cycle.response_complete):
-                self._timer = self.loop.call_later(seconds, self.transport.close)
-            super().data_received(data)
-            if self._timer and self.cycle is not None and not self.cycle.response_complete:
-                self._timer.cancel()
-                self._timer = None
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            """Wait for nothing any more."""
-            if self._timer:
-                self._timer.cancel()
-            super().connection_lost(exc)
-
-    return Bounded
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, stopped by our event instead of by its own signal handlers."""
-
-    def __init__(self, settings: Settings, app: object, on_listening: OnReady, *, connections: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,  # type: ignore[arg-type]  # any ASGI application
-                http=_bounded(settings.body_timeout),
-                h11_max_incomplete_event_size=LARGEST_HEAD,
-                limit_concurrency=connections,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=int(settings.drain),
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                lifespan="off",
-                ws="none",
-                log_config=None,
-            )
-        )
-        self._on_listening = on_listening
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `stop_on_signals`."""
-        yield
-
-    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
-        """Listen, then say where."""
-        await super().startup(sockets)
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        self._on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-
-    async def run(self, listener: socket.socket, stopping: asyncio.Event) -> None:  # type: ignore[override]
-        """Serve until told to stop, then answer what was accepted."""
-        watcher = asyncio.create_task(self._exit_when(stopping))
-        try:
-            await self.serve(sockets=[listener])
-        finally:
-            stopping.set()
-            await watcher
-
-    async def _exit_when(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        self.should_exit = True

@@ -13,6 +13,7 @@ import pytest
 from conftest import Opened
 from deliveries import Delivery
 from redis import Redis
+from stage import eventually
 from web import BODY_TIMEOUT, Web, serving
 
 from reactor.embedded import EmbeddedServer
@@ -188,3 +189,46 @@ async def test_75_a_bad_request_in_a_pipeline_ends_it(web: Web, opened: Opened) 
 
     assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"204", b"400"]
     assert [entry.id for entry in await opened.store.log.entries()] == ["bad-first"]
+
+
+CONNECTIONS = 32
+
+
+async def test_76_however_many_connections_are_half_open_a_delivery_finds_room(
+    server: EmbeddedServer, opened: Opened, tmp_path: Path
+) -> None:
+    with serving(server.url, tmp_path, REACTOR_CONNECTIONS=str(CONNECTIONS), REACTOR_BODY_TIMEOUT="60") as small:
+        at = urlsplit(small.url)
+        half_open = [await asyncio.open_connection(at.hostname, at.port) for _ in range(500)]
+        for _, writer in half_open:
+            writer.write(HEAD)
+
+        answers = [await small.exchange(good()) for _ in range(3)]
+        hung_up_on = [reader.at_eof() or reader.exception() is not None for reader, _ in half_open]
+
+        for _, writer in half_open:
+            writer.close()
+    assert [answer.split()[1] for answer in answers] == [b"204"] * 3
+    assert hung_up_on.count(False) < CONNECTIONS
+
+
+async def test_requests_beyond_the_limit_are_answered_503(
+    server: EmbeddedServer, opened: Opened, tmp_path: Path
+) -> None:
+    with serving(server.url, tmp_path, REACTOR_CONNECTIONS=str(CONNECTIONS), REACTOR_BODY_TIMEOUT="60") as small:
+        at = urlsplit(small.url)
+        begun = [await asyncio.open_connection(at.hostname, at.port) for _ in range(CONNECTIONS)]
+        for _, writer in begun:
+            writer.write(HEAD + b"Content-Length: 10\r\n\r\n{")
+        await eventually(lambda: refused(small))
+        for _, writer in begun:
+            writer.close()
+        await eventually(lambda: taken(small))
+
+
+async def refused(web: Web) -> bool:
+    return (await web.exchange(good())).split()[1] == b"503"
+
+
+async def taken(web: Web) -> bool:
+    return (await web.exchange(good())).split()[1] == b"204"

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from reactor.apis.client import ApiClient
 from reactor.apis.fetch import fetch
 from reactor.apis.reading import MAX_BYTES
-from reactor.cli.processes import listening
+from reactor.cli.listener import listening
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings, running
