@@ -195,7 +195,7 @@ class Provider(Model):
 
     openapi: str = Field(description="The compact OpenAPI document beside this file.")
     webhooks: str = Field("", description="A document whose `webhooks` describe the events.")
-    server: Annotated[Server, BeforeValidator(_server)]
+    server: Annotated[Server, BeforeValidator(_server, json_schema_input_type=str | Server)]
     auth: Auth | None = None
     timeout: float = Field(30.0, gt=0)
     timeouts: dict[str, float] = Field({}, description="Operations that take longer.")

@@ -16,6 +16,7 @@ COMMANDS = {
     "dispatch": "run",
     "work": "run",
     "check": "check",
+    "schema": "schema",
     "reload": "reload",
     "runs": "runs",
     "jobs": "jobs",

@@ -7,13 +7,16 @@ nothing.
 from reactor.config.files import fingerprint, fingerprint_of
 from reactor.config.loader import ARAZZO, Inspection, inspect, load_config, load_kept
 from reactor.config.model import Config, SourceEntry, WorkflowFile
+from reactor.config.schema import FILES, file_schema
 
 __all__ = [
     "ARAZZO",
+    "FILES",
     "Config",
     "Inspection",
     "SourceEntry",
     "WorkflowFile",
+    "file_schema",
     "fingerprint",
     "fingerprint_of",
     "inspect",

@@ -6,7 +6,7 @@ a ConfigError with every problem of every file; nothing is half loaded.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from reactor.catalog import Catalog
 from reactor.checks import Known
 from reactor.config.files import Directory, Files, Kept
 from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, WorkflowFile
+from reactor.config.policy import PolicyFile, unknown_names
 from reactor.config.rulebook import compile_rules
 from reactor.errors import ConfigError, Problem
 from reactor.review import leaks
@@ -87,6 +88,7 @@ class _Loader:
         secret_files = self._read(["secrets.yaml"], SecretsFile)
         source_files = self._read(["sources.yaml"], SourcesFile)
         provider_files = self._read(self._names("apis/*.yaml"), Provider)
+        policy_files = self._read(self._names("policy.yaml"), PolicyFile)
         openapis = self._openapis(provider_files)
         sound = not self._errors()
         rule_files = self._read(self._names("rules/*.yaml"), RuleFile)
@@ -105,7 +107,7 @@ class _Loader:
         sources = self._sources(source_files, apis, secrets)
         workflows, broken = self._workflows(apis)
         known = Known(apis, {name: file.program for name, file in workflows.items()}, secrets)
-        rules, found = compile_rules(rule_files, known, broken)
+        rules, found = compile_rules(rule_files, known, broken, self._policy(policy_files, apis))
         self.problems += found
         self._raise_errors()
         warnings = tuple(sorted(self.problems))
@@ -254,6 +256,14 @@ class _Loader:
         if name not in secrets:
             self.problems.append(document.problem(path, f"{expected_one_of(name, secrets)} (declared in secrets.yaml)"))
         return secrets.get(name)
+
+    def _policy(self, files: Sequence[tuple[Document, PolicyFile]], apis: Mapping[str, Api]) -> PolicyFile | None:
+        """The policy, if there is one."""
+        operations = [f"{api.name}.{name}" for api in apis.values() for name in api.openapi.operations]
+        for document, file in files:
+            self.problems += unknown_names(document, file, operations)
+            return file
+        return None
 
     def _workflows(self, apis: Mapping[str, Api]) -> tuple[dict[str, WorkflowFile], set[str]]:
         """The Arazzo documents by the names of their files, and the names of those that are broken."""

@@ -61,7 +61,7 @@ class SourceEntry(Model):
     """A sender of webhooks: which API its events are about, its organization and its secrets by name."""
 
     api: str
-    organization: Annotated[Organization, BeforeValidator(_organization)]
+    organization: Annotated[Organization, BeforeValidator(_organization, json_schema_input_type=str | Organization)]
     secrets: list[str] = Field(min_length=1)
     headers: Literal["svix", "webhook", "either"] = "svix"
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from reactor.checks import EventFields, Known, rule_faults
+from reactor.config.policy import PolicyFile, policy_faults
 from reactor.errors import Problem
 from reactor.review import Reviewed, review
 from reactor.rules.cel import Fault
@@ -13,9 +14,12 @@ from reactor.yaml12 import Document
 
 
 def compile_rules(
-    files: Sequence[tuple[Document, RuleFile]], known: Known, broken: Collection[str]
+    files: Sequence[tuple[Document, RuleFile]], known: Known, broken: Collection[str], policy: PolicyFile | None
 ) -> tuple[list[CompiledRule], list[Problem]]:
-    """All rules, and what is wrong or odd about them. `broken` are workflow documents: who runs one is not to blame."""
+    """All rules, and what is wrong or odd about them. `broken` are workflow documents: who runs one is not to blame.
+
+    Without a `policy` every file may do everything.
+    """
     fields = EventFields(known.apis.values())
     compiled: dict[str, CompiledRule] = {}
     problems: list[Problem] = []
@@ -29,6 +33,9 @@ def compile_rules(
             rule, fields.types(rule.on), fields.choices(rule.on), fields_of=fields.types
         )
         faults += [*found, *fields.mistyped(rule.on), *rule_faults(rule, compiled[rule.name], known)]
+        if policy:
+            actions = compiled[rule.name].actions
+            faults += policy_faults(policy.grant(each.document.file), actions, known.programs)
         faults = [fault for fault in faults if not _blames_broken(fault, rule, broken)]
         problems += [each.problem(fault) for fault in faults]
         if not faults:

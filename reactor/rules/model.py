@@ -51,7 +51,9 @@ class RunAction(Action):
 
 
 Types = Annotated[
-    list[str], BeforeValidator(_listed), Field(min_length=1, description="Event types; `*` matches any part.")
+    list[str],
+    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    Field(min_length=1, description="Event types; `*` matches any part."),
 ]
 Patterns = Annotated[
     dict[str, Any],
@@ -114,7 +116,9 @@ class Rule(Model):
     on: Types
     match: Patterns
     when: Annotated[
-        list[str], BeforeValidator(_listed), Field(description="CEL expressions, all of which are true.")
+        list[str],
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+        Field(description="CEL expressions, all of which are true."),
     ] = []
     key: str = Field("", description="What the controls below count by; the resource's id where this is left out.")
     count: Count | None = None

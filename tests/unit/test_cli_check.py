@@ -40,7 +40,7 @@ def test_a_typo_is_shown_in_its_line_with_a_mark_and_the_nearest_name(directory:
 
     assert result.exit_code == 1
     head, line, mark, *_ = result.output.splitlines()
-    assert head.startswith(f"{directory}/rules/volumes.yaml:7:7: error: found 'newSate', expected one of")
+    assert head.startswith(f"{directory}/rules/volumes.yaml:8:7: error: found 'newSate', expected one of")
     assert head.endswith("did you mean 'newState'?")
     assert line.index("newSate") == mark.index("^")
 
@@ -62,7 +62,7 @@ def test_the_same_is_said_in_json(directory: Path) -> None:
     report = json.loads(result.output)
     assert report["revision"] is None
     [problem] = report["problems"]
-    assert (problem["line"], problem["column"], problem["severity"]) == (7, 7, "error")
+    assert (problem["line"], problem["column"], problem["severity"]) == (8, 7, "error")
     assert problem["file"].endswith("rules/volumes.yaml")
 
 

@@ -1,0 +1,110 @@
+"""The policy: what files of rules may do, for a directory that several teams write to. Pure.
+
+Owns the format of `config/policy.yaml` and its meaning. Without that file every file of rules may do everything.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from reactor.errors import Problem
+from reactor.rules.actions import CompiledAction
+from reactor.rules.cel import Fault
+from reactor.workflows.program import Program
+from reactor.yaml12 import Document
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Globs = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+
+
+class Model(BaseModel):
+    """Base of the policy: unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Grant(Model):
+    """What some files of rules may do. A list that is left out restricts nothing; `*` in a name matches any part."""
+
+    files: Globs = Field(min_length=1, description="Names of files in config/rules: team-a-*.yaml.")
+    actions: Globs | None = Field(None, description="Kinds of actions: call, run, …")
+    calls: Globs | None = Field(None, description="Operations, also those that workflows call: daytona.get*.")
+    never: Globs = Field([], description="Operations that may not be called whatever `calls` says: daytona.delete*.")
+    workflows: Globs | None = Field(None, description="Documents of config/workflows that may be run.")
+
+
+class PolicyFile(Model):
+    """`policy.yaml`: the first grant whose `files` fit counts; a file that none fits may do nothing."""
+
+    policy: list[Grant] = Field(min_length=1)
+
+    def grant(self, file: str) -> Grant | None:
+        """What a file may do; None for one that the policy does not know."""
+        name = Path(file).name
+        return next((grant for grant in self.policy if _fits(name, grant.files)), None)
+
+
+def policy_faults(
+    grant: Grant | None, actions: Iterable[CompiledAction], programs: Mapping[str, Program]
+) -> Iterator[Fault]:
+    """The actions of a rule that its file may not take."""
+    if grant is None:
+        message = (
+            "found a file that policy.yaml does not name, expected a grant whose `files` fit it: it may do nothing"
+        )
+        yield Fault(("do",), message, key=True)
+        return
+    for number, action in enumerate(actions):
+        yield from (Fault(("do", number, action.kind), message) for message in _refusals(grant, action, programs))
+
+
+def unknown_names(document: Document, file: PolicyFile, operations: Collection[str]) -> Iterator[Problem]:
+    """Patterns that fit no operation: a typo in what is forbidden would allow it."""
+    for number, grant in enumerate(file.policy):
+        for field in ("calls", "never"):
+            for position, glob in enumerate(getattr(grant, field) or ()):
+                if not any(fnmatchcase(operation, glob) for operation in operations):
+                    path = ("policy", number, field, position)
+                    message = f"found {glob!r}, which fits no operation of any API: see `reactor apis ls`"
+                    yield document.problem(path, message)
+
+
+def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Program]) -> Iterator[str]:
+    if not _may(action.kind, grant.actions):
+        yield f"found the action `{action.kind}`, which policy.yaml does not grant to this file: {_granted(grant.actions)}"
+        return
+    document = getattr(action, "document", "")
+    if document and not _may(document, grant.workflows):
+        yield f"found {document!r}, which policy.yaml does not let this file run: {_granted(grant.workflows)}"
+    for operation, through in _operations(action, programs):
+        if _fits(operation, grant.never) or not _may(operation, grant.calls):
+            granted = _granted(grant.calls)
+            yield f"found {operation}{through}, which policy.yaml does not let this file call: {granted}"
+
+
+def _operations(action: CompiledAction, programs: Mapping[str, Program]) -> list[tuple[str, str]]:
+    """The operations that an action calls, and through what."""
+    if action.operation:
+        return [(f"{action.api}.{action.operation}", "")]
+    program = programs.get(getattr(action, "document", ""))
+    called = {f"{operation.api}.{operation.id}" for operation in program.operations.values()} if program else set()
+    return [(operation, " (a step of the workflow)") for operation in sorted(called)]
+
+
+def _may(name: str, granted: list[str] | None) -> bool:
+    return granted is None or _fits(name, granted)
+
+
+def _granted(granted: list[str] | None) -> str:
+    return f"it may use {', '.join(granted) or 'none'}" if granted is not None else "it is in `never`"
+
+
+def _fits(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)

@@ -1,0 +1,110 @@
+"""JSON Schemas of the files that ops teams write, for editors: from the models that read them, and what is configured.
+
+Owns what an editor offers and shows. What is right is the loader's to say: it knows more than a schema can.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from reactor.apis.provider import Provider
+from reactor.checks import EventFields
+from reactor.config.model import Config, SecretsFile, SourcesFile
+from reactor.config.policy import PolicyFile
+from reactor.rules.match import OR
+from reactor.rules.model import RuleFile
+
+FILES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
+    "rules": (RuleFile, "Which event makes the reactor do what: config/rules/*.yaml"),
+    "sources": (SourcesFile, "Who may send webhooks: config/sources.yaml"),
+    "secrets": (SecretsFile, "Where secrets are: config/secrets.yaml"),
+    "apis": (Provider, "What an API's OpenAPI document does not say: config/apis/*.yaml"),
+    "policy": (PolicyFile, "What files of rules may do: config/policy.yaml"),
+}
+"""Each kind of file: its model, and what it is."""
+
+PATTERN: Final = {
+    "description": "A value, a list of values, or one operator with its value.",
+    "anyOf": [
+        {"type": ["string", "number", "boolean", "null"]},
+        {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Pattern"}},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {
+                "prefix": {"type": "string", "minLength": 1, "description": "The text begins so."},
+                "suffix": {"type": "string", "minLength": 1, "description": "The text ends so."},
+                "equals-ignore-case": {"type": "string", "minLength": 1, "description": "The text, in any case."},
+                "anything-but": {
+                    "$ref": "#/$defs/Pattern",
+                    "description": "The field is there, and is none of these.",
+                },
+                "exists": {"type": "boolean", "description": "Whether the field is there."},
+                "numeric": {
+                    "type": "array",
+                    "minItems": 2,
+                    "description": 'Comparisons and numbers in turn: [">", 0, "<=", 5].',
+                },
+            },
+        },
+    ],
+}
+"""What stands in a `match` after a field's name."""
+
+
+def file_schema(kind: str, config: Config | None = None) -> dict[str, Any]:
+    """The schema of one kind of file. With a configuration, its operations, events and documents are offered."""
+    model, title = FILES[kind]
+    schema = model.model_json_schema(by_alias=True)
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": title}
+    if kind == "rules":
+        _offer(schema["$defs"], config)
+    return schema
+
+
+def _offer(definitions: dict[str, Any], config: Config | None) -> None:
+    """Say in the schema of rules what a model can't: patterns, and the names that are known here."""
+    fields = EventFields(config.apis.values()).types(["*"]) if config else {}
+    definitions["Pattern"] = PATTERN
+    definitions["Patterns"] = {
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/Pattern"},
+        "properties": {
+            **{name: _described(f"A field of events: {kind or 'any type'}.") for name, kind in sorted(fields.items())},
+            OR: {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/Patterns"}, "description": "One of these."},
+        },
+    }
+    for definition in definitions.values():
+        properties = definition.get("properties", {})
+        if "match" in properties:
+            said = properties["match"].get("description", "")
+            properties["match"] = {"$ref": "#/$defs/Patterns", "description": said}
+    if config:
+        events = sorted({name for api in config.apis.values() if api.webhooks for name in api.webhooks.webhooks})
+        operations = sorted(f"{api.name}.{name}" for api in config.apis.values() for name in api.openapi.operations)
+        for definition in definitions.values():
+            _suggest(definition, "on", events)
+            _suggest(definition, "call", operations)
+            _suggest(definition, "run", sorted(config.workflows))
+
+
+def _described(description: str) -> dict[str, str]:
+    return {"$ref": "#/$defs/Pattern", "description": description}
+
+
+def _suggest(definition: Mapping[str, Any], name: str, known: Iterable[str]) -> None:
+    """Offer names without refusing others: globs, and what will be configured tomorrow."""
+    field = definition.get("properties", {}).get(name)
+    if field is None:
+        return
+    offered = {"enum": list(known)}
+    plain = {
+        key: field.pop(key) for key in ("type", "pattern", "minLength", "anyOf", "items", "minItems") if key in field
+    }
+    field["anyOf"] = [offered, *plain.pop("anyOf", []), *([plain] if plain else [])]
+    for member in field["anyOf"]:
+        if member.get("type") == "array":
+            member["items"] = {"anyOf": [offered, {"type": "string"}]}

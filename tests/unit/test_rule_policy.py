@@ -1,0 +1,73 @@
+"""What `policy.yaml` lets files of rules do, on the shipped APIs and workflows."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reactor.config import inspect
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+CALL = 'daytona.getVolume\n        parameters: {volumeId: "${event.id}"}'
+RULE = "rules:\n  - name: a-rule\n    on: volume.state.updated\n    match: {newState: ready}\n    do:\n      - ACTION\n"
+RUN = "run: volume-and-sandbox\n        inputs: {volumeName: a, snapshot: b, mountPath: /c}"
+
+
+def said(tmp_path: Path, policy: str, action: str = f"call: {CALL}") -> list[str]:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    (directory / "rules" / "team-a.yaml").write_text(RULE.replace("ACTION", action), "utf-8")
+    (directory / "policy.yaml").write_text(f"policy:\n{policy}\n", "utf-8")
+    return [str(problem).removeprefix(f"{directory}/") for problem in inspect(directory).problems]
+
+
+ALLOWED = {
+    "everything": '  - files: "*"',
+    "by a list of operations": '  - {files: "*", calls: ["daytona.get*"]}',
+    "by the first grant that fits": '  - {files: team-*.yaml}\n  - {files: "*", actions: []}',
+}
+
+
+@pytest.mark.parametrize("policy", ALLOWED.values(), ids=ALLOWED.keys())
+def test_what_a_policy_grants_is_done(policy: str, tmp_path: Path) -> None:
+    assert said(tmp_path, policy) == []
+
+
+REFUSED = {
+    "an operation that is not granted": ('  - {files: "*", calls: ["daytona.list*"]}', "it may use daytona.list*"),
+    "an operation that is forbidden": ('  - {files: "*", never: ["daytona.get*"]}', "it is in `never`"),
+    "an action that is not granted": (
+        '  - {files: "*", actions: [run]}',
+        "does not grant to this file: it may use run",
+    ),
+    "all of them": ('  - {files: "*", calls: []}', "it may use none"),
+    "a file that it does not name": ("  - {files: team-b.yaml}", "it may do nothing"),
+}
+
+
+@pytest.mark.parametrize(("policy", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_a_policy_does_not_grant_is_an_error_at_its_place(policy: str, words: str, tmp_path: Path) -> None:
+    [found] = said(tmp_path, policy)
+
+    assert found.startswith(("rules/team-a.yaml:5:5: found", "rules/team-a.yaml:6:15: found"))
+    assert words in found
+
+
+def test_an_operation_that_is_forbidden_may_not_be_called_by_a_workflow_either(tmp_path: Path) -> None:
+    [found] = said(tmp_path, '  - {files: "*", never: [daytona.createSandbox]}', RUN)
+
+    assert "found daytona.createSandbox (a step of the workflow), which policy.yaml does not let" in found
+
+
+def test_a_workflow_that_is_not_granted_is_an_error(tmp_path: Path) -> None:
+    [found] = said(tmp_path, '  - {files: "*", workflows: ["safe-*"]}', RUN)
+
+    assert "found 'volume-and-sandbox', which policy.yaml does not let this file run: it may use safe-*" in found
+
+
+def test_a_pattern_that_fits_no_operation_is_an_error(tmp_path: Path) -> None:
+    [found] = said(tmp_path, '  - {files: "*", never: ["daytona.delte*"]}')
+
+    assert found.startswith("policy.yaml:2:26: found 'daytona.delte*', which fits no operation")
