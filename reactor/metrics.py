@@ -17,6 +17,7 @@ from reactor.store.ledger import HISTOGRAM
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 from reactor.store.store import Store
+from reactor.workflows.figures import REASONS
 
 PROCESS = CollectorRegistry()
 DELIVERIES = Counter(
@@ -74,7 +75,16 @@ class _Shared(Collector):
             ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
         yield ended
         yield from _reconciled(figures.reconciled)
-        yield _event_done(figures)
+        yield from _runs(figures)
+        for counter, name, text in (
+            (
+                "event_done",
+                "reactor_event_done_seconds",
+                "From an event's acceptance to the end of a job it caused.",
+            ),
+            ("run_woken", "reactor_run_wake_to_call_seconds", "From the waking of a run to its next call."),
+        ):
+            yield _histogram(figures, counter, name, text)
 
 
 def _processes(processes: Sequence[Process]) -> Iterator[Metric]:
@@ -119,19 +129,35 @@ def _reconciled(marks: Mapping[str, Mark]) -> Iterator[Metric]:
     yield from (missed, silent, ended)
 
 
-def _event_done(figures: Figures) -> HistogramMetricFamily:
-    """From the acceptance of an event to the end of a job it caused."""
+def _runs(figures: Figures) -> Iterator[Metric]:
+    """Runs of workflows: how many live and ended, what they read, and what they would have read without events."""
+    living = GaugeMetricFamily("reactor_runs", "Runs that are not over, by status.", labels=["status"])
+    for status in ("running", "waiting"):
+        living.add_metric([status], figures.count(f"runs_{status}"))
+    yield living
+    ended = CounterMetricFamily("reactor_runs_ended", "Runs that are over, by how they ended.", labels=["status"])
+    for status in ("succeeded", "failed", "cancelled"):
+        ended.add_metric([status], figures.count(f"runs_{status}"))
+    yield ended
+    reads = CounterMetricFamily("reactor_run_reads", "Reads by steps that poll, by why.", labels=["why"])
+    for why in REASONS:
+        reads.add_metric([why], figures.count(f"run_reads_{why}"))
+    yield reads
+    yield CounterMetricFamily(
+        "reactor_run_reads_saved",
+        "Reads that the documents' own intervals would have made during waits, less those made.",
+        value=figures.count("run_reads_saved"),
+    )
+
+
+def _histogram(figures: Figures, counter: str, name: str, text: str) -> HistogramMetricFamily:
+    """A histogram whose measurements all processes count together."""
     total, buckets = 0, []
     for bound in HISTOGRAM:
-        total += figures.count(f"event_done_{bound}")
+        total += figures.count(f"{counter}_{bound}")
         buckets.append((str(bound / 1000), float(total)))
-    buckets.append(("+Inf", float(figures.count("event_done_count"))))
-    return HistogramMetricFamily(
-        "reactor_event_done_seconds",
-        "From an event's acceptance to the end of a job it caused.",
-        buckets=buckets,
-        sum_value=figures.count("event_done_sum") / 1000,
-    )
+    buckets.append(("+Inf", float(figures.count(f"{counter}_count"))))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=figures.count(f"{counter}_sum") / 1000)
 
 
 def _age(since: int | None, now: float) -> float:

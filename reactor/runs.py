@@ -8,17 +8,20 @@ import hashlib
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reactor.catalog import Catalog
 from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.queue import JobQueue, Ticket
-from reactor.store.runs import Awaited, NextRow, StoredRun
+from reactor.store.ledger import Row, counted
+from reactor.store.runs import Awaited, NextRow, Sighted, StoredRun
 from reactor.store.store import Store
-from reactor.workflows.asking import command_of, operation_of
+from reactor.workflows.asking import command_of, operation_of, poll_of
+from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
+from reactor.workflows.figures import figures_of
 from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
@@ -42,6 +45,15 @@ class Known:
     resource: str = ""
     seen: int = 0
     read: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What goes with a move: `rest` (seconds) before a long poll, since when it has been `woken` (ms), what it counts."""
+
+    rest: float = 0.0
+    woken: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ class Runner:
         await self._store.runs.keep_document(digest, text)
         begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))
         fields = {"workflow": workflow_id, "document": digest, "started": str(int(time.time() * 1000))}
-        return await self._store_step(run_id, None, program, begun.run, fields, Known()) is not None
+        return await self._store_step(run_id, None, program, begun.run, fields, Known(), Move()) is not None
 
     def _refuse_literals(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
         for name in secrets & given.keys():
@@ -123,18 +135,35 @@ class Runner:
         """Fail a run whose move is dead: nothing would ever move it again. Raises StoreUnavailable."""
         await self._store.runs.end(run_id, generation, status="failed", because=because)
 
-    async def advance(self, stage: Stage, happened: Happened, *, seen: int | None = None) -> Run | None:
-        """Take what happened into a run; `seen` is the newest change of its resource that it knows of now.
+    async def advance(self, stage: Stage, happened: Happened, row: Row | None = None) -> Run | None:
+        """Take what happened into a run; `row` is the one that moves it, with the evidence that woke it.
 
         Returns the run as it is then, None when somebody else had moved it on. Raises StoreUnavailable.
         """
+        saw: Mapping[str, Any] = (row and row.saw) or {}
         moved = advance(stage.program, stage.run, happened).run
-        known = Known(stage.stored.resource, stage.stored.seen if seen is None else seen, _asked(happened))
-        rest = _rest(stage.run, moved, happened)
-        stored = await self._store_step(
-            stage.stored.id, stage.stored.generation, stage.program, moved, {}, known, rest=rest
+        known = Known(stage.stored.resource, saw.get("seq", stage.stored.seen), _asked(happened))
+        move = Move(
+            rest=_rest(stage.run, moved, happened),
+            woken=saw.get("woken", 0),
+            counts={**figures_of(stage.program, stage.run, moved, happened), **_reaction(row, happened)},
         )
-        return None if stored is None else moved
+        stored = await self._store_step(stage.stored.id, stage.stored.generation, stage.program, moved, {}, known, move)
+        if stored is None:
+            return None
+        await self._share(stage, happened)
+        return moved
+
+    async def _share(self, stage: Stage, happened: Happened) -> None:
+        """Wake the others that wait for what a probe has just read, if it is another state than they know."""
+        wait, poll = command_of(stage.program, stage.run), poll_of(stage.program, stage.run)
+        if not (isinstance(wait, Wait) and wait.probe_in is None and poll and isinstance(happened, Replied)):
+            return
+        state, resource = state_in(poll.kind, happened.body), id_in(poll.kind, happened.body)
+        if state and resource and wait.resource and 200 <= happened.status < 300:
+            name = wait.resource if wait.may_be_name else None
+            read = Sighted(wait.api, wait.kind, resource, name, state, _asked(happened))
+            await self._queue.enqueue([Ticket(row) for row in await self._store.runs.wake([read])])
 
     async def _store_step(
         self,
@@ -144,8 +173,7 @@ class Runner:
         run: Run,
         fields: Mapping[str, str],
         known: Known,
-        *,
-        rest: float = 0.0,
+        move: Move,
     ) -> bool | None:
         """Store a run with the row that moves it next, and give that row to the queue if it is due."""
         command, operation = command_of(program, run), operation_of(program, run)
@@ -156,6 +184,7 @@ class Runner:
             "state": run.to_json().decode(),
             "generation": str(run.generation),
             "status": run.status,
+            "phase": "waiting" if run.waits else run.status,
             "because": run.because,
             "resource": resource,
             "seen": str(awaited.seen if awaited else known.seen),
@@ -163,9 +192,10 @@ class Runner:
         row = None
         if not isinstance(command, End):
             api, name = (operation.api, operation.id) if operation else ("", "")
-            delay = rest if holds and isinstance(command, Wait) else self._delay(command)
-            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay)
-        due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited)
+            delay = move.rest if holds and isinstance(command, Wait) else self._delay(command)
+            woken = move.woken if isinstance(command, Call) and not delay else 0
+            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay, woken)
+        due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited, move.counts)
         if due and row:
             await self._queue.enqueue([Ticket(row.id)])
         return due
@@ -190,7 +220,17 @@ class Runner:
             return None
         seen = known.seen if known.resource == f"{wait.kind}/{wait.resource}" else 0
         after = max(wait.after, known.read - READ_LATE)
-        return Awaited(wait.api, wait.kind, wait.resource, seen, after, wait.may_be_name)
+        return Awaited(
+            wait.api,
+            wait.kind,
+            wait.resource,
+            seen,
+            after,
+            wait.may_be_name,
+            knows=wait.state or "",
+            probe=self._probe if wait.probe_in is None else 0.0,
+            deadline=wait.deadline,
+        )
 
 
 def _asked(happened: Happened) -> float:
@@ -198,6 +238,14 @@ def _asked(happened: Happened) -> float:
     if not isinstance(happened, Replied):
         return 0.0
     return happened.at if happened.asked is None else happened.asked
+
+
+def _reaction(row: Row | None, happened: Happened) -> dict[str, int]:
+    """The time from the waking of a run to its next call, as the histogram counts it; of a first attempt only."""
+    woken = row.what.get("woken", 0) if row and row.attempts == 1 else 0
+    if not woken or not isinstance(happened, Replied):
+        return {}
+    return counted("run_woken", max(0, int(_asked(happened) * 1000) - woken))
 
 
 def _rest(before: Run, after: Run, happened: Happened) -> float:

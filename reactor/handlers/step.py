@@ -3,6 +3,7 @@
 Owns turning what the API answered into what happened to the run. Which step is next is the engine's.
 """
 
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,6 @@ from reactor.handlers.context import Context
 from reactor.runs import Stage
 from reactor.store.ledger import Ending, Row
 from reactor.workflows.asking import command_of, operation_of, poll_of
-from reactor.workflows.engine import PASSING
 from reactor.workflows.run import Call, CallFailed, End, Happened, Observed, Replied, TimedOut, Wait
 
 LONG_POLL_OVER = 408
@@ -31,16 +31,19 @@ async def step(row: Row, context: Context) -> Ending:
     run_id, generation = row.what["run"], row.what["generation"]
     try:
         stage = await context.runs.stage(run_id, generation)
-        if stage is None:
-            return Ending("done", result={"how": "moved on already"})
+    except ConfigError as error:
+        return again(row, TemporaryError(str(error)), context.settings)
+    if stage is None:
+        return Ending("done", result={"how": "moved on already"})
+    try:
         happened = await _happening(row, stage, context)
     except GateClosed as error:
         return await behind_gate(row, error, context.ledger)
     except TemporaryError as error:
-        return _again(row, error, context)
+        return _again(row, stage, error, context)
     except ConfigError as error:  # an API or the document is gone: a person can bring it back
         return again(row, TemporaryError(str(error)), context.settings)
-    moved = await context.runs.advance(stage, happened, seen=row.saw["seq"] if row.saw else None)
+    moved = await context.runs.advance(stage, happened, row)
     failpoint("run.after_advance")
     if moved is None:
         return Ending("done", result={"how": "moved on already"})
@@ -70,7 +73,7 @@ async def _happening(row: Row, stage: Stage, context: Context) -> Happened:
 async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happened:
     """An event woke the run, or its deadline passed, or nobody did and it looks by itself.
 
-    Raises GateClosed, TemporaryError when the look was not answered, however often: that says nothing of the resource.
+    Raises GateClosed, and TemporaryError when a long poll was not answered.
     """
     now = time.time()
     if row.saw:
@@ -79,13 +82,12 @@ async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happe
         return TimedOut(now)
     operation, asked = operation_of(stage.program, stage.run), time.time()
     holds = operation is not None and operation.holds
-    said_nothing = {LONG_POLL_OVER} if holds else PASSING
     try:
         return await _replied(row, stage, _also_hopeless(stage, wait.probe) if holds else wait.probe, context)
     except TemporaryError as error:
-        if error.status in said_nothing:  # so that an event can wake the run before the next look
-            return _outcome(error, asked)
-        raise
+        if holds and error.status != LONG_POLL_OVER:
+            raise
+        return _outcome(error, asked)  # so that an event can wake the run before the next look
     except GateClosed:
         raise
     except CallError as error:
@@ -105,16 +107,27 @@ def _also_hopeless(stage: Stage, call: Call) -> Call:
 
 
 async def _called(row: Row, stage: Stage, call: Call, context: Context) -> Happened:
-    """Perform a call of the run. The API's refusals are for the workflow's own criteria to judge."""
+    """Perform a call of the run. The API's refusals are for the workflow's own criteria to judge.
+
+    A read on leaving a wait belongs to it, and ends with it: that it is not answered says nothing of the resource.
+    """
     asked = time.time()
     try:
         return await _replied(row, stage, call, context)
     except GateClosed:
         raise
     except CallError as error:
+        if isinstance(error, TemporaryError) and time.time() >= _deadline(stage):
+            return TimedOut(time.time())
         if isinstance(error, TemporaryError) and row.attempts < context.settings.attempts:
             raise
         return _outcome(error, asked)
+
+
+def _deadline(stage: Stage) -> float:
+    """When the wait that a run is in ends, in seconds since the epoch; never, if it is in none."""
+    poll, waiting = poll_of(stage.program, stage.run), stage.run.waiting
+    return waiting.since + poll.patience if poll and waiting else math.inf
 
 
 async def _replied(row: Row, stage: Stage, call: Call, context: Context) -> Replied:
@@ -133,11 +146,12 @@ def _outcome(error: CallError, asked: float) -> Happened:
     """What a call that did not succeed is to the run: the API's answer, if there was one."""
     if error.status:
         return Replied(time.time(), error.status, error.headers, error.data, asked=asked)
-    return CallFailed(time.time(), str(error))
+    return CallFailed(time.time(), str(error), passing=isinstance(error, TemporaryError))
 
 
-def _again(row: Row, error: TemporaryError, context: Context) -> Ending:
-    """Try again; a look that is not answered is repeated for as long as its wait lasts, in the end as rarely as probes."""
-    if row.attempts < context.settings.attempts:
-        return again(row, error, context.settings)
-    return Ending("due", error=str(error), delay=context.settings.probe, spent=False)
+def _again(row: Row, stage: Stage, error: TemporaryError, context: Context) -> Ending:
+    """Try again; a long poll for as long as its wait lasts, in the end as rarely as probes."""
+    if row.attempts >= context.settings.attempts:
+        return Ending("due", error=str(error), delay=context.settings.probe, spent=False)
+    ending = again(row, error, context.settings)
+    return replace(ending, delay=min(ending.delay, max(0.0, _deadline(stage) - time.time())))

@@ -42,6 +42,9 @@ TABLE = (
         "one run of a workflow: the engine's state, its generation",
         "twice the window once over",
     ),
+    Key(
+        "{i}:probe:{api}:{kind}:{id}", "string", "row that looks for all that wait for a resource", "a probe's interval"
+    ),
     Key("{i}:runs", "zset", "runs, by when they began (ms)", "entries go with their runs"),
     Key(
         "{i}:waits:{api}:{kind}:{id}",
@@ -141,6 +144,10 @@ class Keys:
     def waits(self, api: str, kind: str, resource_id: str) -> str:
         """Rows that wait for a resource to change."""
         return f"{self.instance}:waits:{api}:{kind}:{resource_id}"
+
+    def probe(self, api: str, kind: str, resource_id: str) -> str:
+        """Held by the row that looks at a resource for all that wait for it."""
+        return f"{self.instance}:probe:{api}:{kind}:{resource_id}"
 
     def document(self, digest: str) -> str:
         """A workflow document."""

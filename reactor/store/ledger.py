@@ -24,6 +24,14 @@ HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 3
 
 MALFORMED = "malformed"
 
+
+def counted(name: str, milliseconds: int) -> dict[str, int]:
+    """The shared counters that one more measurement raises, of a histogram with the bounds above."""
+    bucket = next((bound for bound in HISTOGRAM if milliseconds <= bound), None)
+    within = {f"{name}_{bucket}": 1} if bucket else {}
+    return {f"{name}_count": 1, f"{name}_sum": milliseconds, **within}
+
+
 LIVE = frozenset({b"due", b"waiting", b"running"})
 """States of a row that has not ended, as Redis returns them."""
 

@@ -5,6 +5,7 @@ Owns registering what a run waits for, against the state table, and waking it. D
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from reactor.store.grouping import Grouped
 from reactor.store.keys import Keys
 from reactor.store.scripts import Arg, Call, Scripts
 
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 NAMED = "name/"
 """Before the name of a resource that a run waits for by name."""
 
@@ -38,13 +40,17 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class NextRow:
-    """The row that moves a run on: which generation it is for, whose gates it heeds, and in how many seconds it is due."""
+    """The row that moves a run on: which generation it is for, whose gates it heeds, and in how many seconds it is due.
+
+    `woken` (ms) is when the event came that this call follows; 0 for a call that follows none.
+    """
 
     id: str
     generation: int
     api: str
     operation: str
     delay: float
+    woken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Awaited:
     """A resource that a run waits for: evidence is newer than `seen` and than `after` (seconds since the epoch).
 
     `resource` is its id, or the name where `may_be_name`. A name is anybody's choice: it may be another resource's id.
+    `knows` is the state that the run has seen; until `deadline` (seconds since the epoch), one of all runs that wait for
+    the resource looks at it every `probe` seconds (0: this one looks whatever the others do).
     """
 
     api: str
@@ -60,16 +68,24 @@ class Awaited:
     seen: int
     after: float
     may_be_name: bool = False
+    knows: str = ""
+    probe: float = 0.0
+    deadline: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """A resource whose state changed, so that runs which wait for it, by id or by name, are to be woken."""
+    """A resource whose state changed, so that runs which wait for it, by id or by name, are to be woken.
+
+    `state` is what a read showed `at` a time (seconds since the epoch); empty where the state table knows it.
+    """
 
     api: str
     kind: str
     id: str
     name: str | None
+    state: str = ""
+    at: float = 0.0
 
 
 class Runs:
@@ -101,8 +117,9 @@ class Runs:
         fields: Mapping[str, str],
         row: NextRow | None,
         awaited: Awaited | None = None,
+        counts: Mapping[str, int] = NO_COUNTS,
     ) -> bool | None:
-        """Move a run on from a generation (None: begin it), with the row that moves it next.
+        """Move a run on from a generation (None: begin it), with the row that moves it next, and count what happened.
 
         Returns True when that row is due now and wants an RQ job, False when it is later or waits, and None when the
         run had moved on already, and nothing was written. Raises StoreUnavailable.
@@ -123,6 +140,7 @@ class Runs:
             int(row.delay * 1000) if row else 0,
             self._sweep_after,
             run,
+            orjson.dumps(dict(counts)),
         ]
         if awaited:
             args += self._wait(awaited)
@@ -131,7 +149,7 @@ class Runs:
 
     async def end(self, run: str, generation: int, *, status: str, because: str) -> bool:
         """End a run at a generation from outside its engine; False when it had moved on. Raises StoreUnavailable."""
-        fields = {"status": status, "because": because, "generation": str(generation + 1)}
+        fields = {"status": status, "phase": status, "because": because, "generation": str(generation + 1)}
         return await self.advance(run, generation, fields, None) is not None
 
     def _wait(self, awaited: Awaited) -> list[Arg]:
@@ -143,6 +161,10 @@ class Runs:
             awaited.seen,
             int(awaited.after * 1000),
             NAMED if awaited.may_be_name else "",
+            awaited.knows,
+            self._keys.probe(awaited.api, awaited.kind, awaited.resource) if awaited.probe else "",
+            int(awaited.probe * 1000),
+            int(awaited.deadline * 1000),
         ]
 
     async def wake(self, sighted: Sequence[Sighted]) -> list[str]:
@@ -154,7 +176,8 @@ class Runs:
         known_by = [sighted.id, *([NAMED + sighted.name] if sighted.name else [])]
         waits = [self._keys.waits(sighted.api, sighted.kind, each) for each in known_by]
         resource = self._keys.resource(sighted.api, sighted.kind, sighted.id)
-        return "wake", (self._keys.due,), (self._keys.row(""), resource, self._sweep_after, *waits)
+        read = orjson.dumps({"state": sighted.state, "at": int(sighted.at * 1000)}) if sighted.state else ""
+        return "wake", (self._keys.due,), (self._keys.row(""), resource, read, self._sweep_after, *waits)
 
     async def get(self, run: str) -> StoredRun | None:
         """Read one run."""
@@ -185,7 +208,7 @@ def _row_fields(run: str, row: NextRow) -> dict[str, str]:
         "action": "step",
         "api": row.api,
         "operation": row.operation,
-        "what": orjson.dumps({"run": run, "generation": row.generation}).decode(),
+        "what": orjson.dumps({"run": run, "generation": row.generation, "woken": row.woken}).decode(),
     }
 
 

@@ -80,6 +80,8 @@ def _take(moment: Moment, run: Run, happened: Happened) -> Run:
             return _observed(moment, run, run.waiting, happened)
         case TimedOut() if running and begun:
             return _timed_out(moment, run)
+        case CallFailed(passing=True) if running and begun and poll_of(moment.program, run):
+            return _unanswered(moment, run)
         case CallFailed() if running and begun:
             return moment.step_failed(run, happened.reason, context_of(moment.program, run))
     state = "waits" if run.waits else "calls" if begun else "has not started"
@@ -88,9 +90,11 @@ def _take(moment: Moment, run: Run, happened: Happened) -> Run:
 
 def _replied(moment: Moment, run: Run, reply: Replied) -> Run:
     run = replace(run, replied=reply.status)
+    if run.waiting:
+        run = replace(run, waiting=replace(run.waiting, reads=run.waiting.reads + 1))
     poll, operation = poll_of(moment.program, run), operation_of(moment.program, run)
     if poll and operation and reply.status in PASSING and (run.waiting or operation.holds):
-        return replace(run, waiting=replace(run.waiting or Waiting(moment.at), reading=False))
+        return _unanswered(moment, run)
     if poll and operation and 200 <= reply.status < 300:
         return _polled(moment, run, poll, operation, reply)
     if poll and operation and reply.status == GONE and (last := _ended_as(moment.program, run, poll)):
@@ -99,6 +103,13 @@ def _replied(moment: Moment, run: Run, reply: Replied) -> Run:
         run = _with_moved(moment.program, run, operation, reply)
     context = context_of(moment.program, run, reply)
     return moment.chosen(run, context, moment.choose(run, context))
+
+
+def _unanswered(moment: Moment, run: Run) -> Run:
+    """A look that says nothing of the resource: the wait goes on, or begins."""
+    before = run.waiting or Waiting(moment.at)
+    doubts = before.doubts + bool(before.doubts)  # so that a read in doubt is not repeated at its first pause for ever
+    return replace(run, waiting=replace(before, reading=False, doubts=doubts), not_before=0.0)
 
 
 def _with_moved(program: Program, run: Run, operation: Operation, reply: Replied) -> Run:
@@ -230,7 +241,7 @@ def _without_moved(run: Run, poll: Poll, operation: Operation, context: Context)
 
 def _timed_out(moment: Moment, run: Run) -> Run:
     poll, step = poll_of(moment.program, run), step_of(moment.program, run)
-    if poll and poll.lenient and run.waits:
+    if poll and poll.lenient and run.waiting:
         return moment.next(run, step)
     patience = f" after {poll.patience:g} s" if poll else ""
     return moment.step_failed(run, f"step {step.id} timed out{patience}", context_of(moment.program, run))

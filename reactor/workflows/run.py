@@ -35,7 +35,8 @@ class Frame:
 class Waiting:
     """What a waiting run knows: since when, and of the resource its id, its last state and how often a read disagreed.
 
-    `reading` says that a read is due before the wait goes on or ends. Sightings up to `after` are no evidence.
+    `reading` says that a read is due before the wait goes on or ends, `reads` counts those made since the wait began.
+    Sightings up to `after` are no evidence.
     """
 
     since: float
@@ -44,6 +45,7 @@ class Waiting:
     after: float = 0.0
     doubts: int = 0
     reading: bool = False
+    reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,11 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """The call got no answer, and none will come."""
+    """The call got no answer, and none will come. `passing`: nothing is said against making it again later."""
 
     at: float
     reason: str
+    passing: bool = False
 
 
 Happened = Started | Replied | Observed | TimedOut | CallFailed

@@ -71,7 +71,9 @@ async def test_a_run_that_is_waited_for_is_told_move_by_move_and_can_be_cancelle
 
 async def test_a_run_that_has_succeeded_can_not_be_cancelled(opened: Opened, cli: Cli) -> None:
     cli("runs", "start", "volume-and-sandbox", *GIVEN, "--id", "order-17")
-    await opened.store.runs.advance("order-17", 1, {"status": "succeeded", "generation": "2"}, None)
+    await opened.store.runs.advance(
+        "order-17", 1, {"status": "succeeded", "phase": "succeeded", "generation": "2"}, None
+    )
 
     refused = cli("runs", "cancel", "order-17")
 

@@ -24,6 +24,13 @@ NAMES = {
     "reactor_oldest_due_seconds",
     "reactor_oldest_unacknowledged_event_seconds",
     "reactor_queue_jobs",
+    "reactor_run_reads_saved_total",
+    "reactor_run_reads_total",
+    "reactor_run_wake_to_call_seconds_bucket",
+    "reactor_run_wake_to_call_seconds_count",
+    "reactor_run_wake_to_call_seconds_sum",
+    "reactor_runs",
+    "reactor_runs_ended_total",
     "reactor_unknown_rows",
 }
 

@@ -28,6 +28,7 @@ def fields(generation: int = 1, status: str = "running") -> dict[str, str]:
         "state": "{}",
         "generation": str(generation),
         "status": status,
+        "phase": status,
         "because": "",
         "resource": "volume/vol-1",
         "seen": "0",

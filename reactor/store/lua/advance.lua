@@ -1,26 +1,36 @@
 #!lua
 -- Guarantees: a run moves on once per generation, and what it needs next exists with it: a row that is due, or one that waits.
 -- A wait is not registered when the state table knows something newer than the run has seen: then its row is due at once.
+-- What is counted of the move is counted with it, once.
 -- KEYS run, row, due, count, runs   ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms),
---      row id (empty: the run is over), row fields (JSON), delay (ms), sweep after (ms), run id,
+--      row id (empty: the run is over), row fields (JSON), delay (ms), sweep after (ms), run id, counts (JSON),
 --      for a wait (else absent): waits prefix, resource prefix, alias prefix, resource, seen seq, evidence after (ms),
---      what stands before a name (empty: the resource is an id)
+--      what stands before a name (empty: the resource is an id), state that it knows, key of who probes (empty: it looks
+--      whatever others do), time between two probes (ms), deadline (ms)
 -- Returns 1 when the row is due now, 2 when it is later or waits, 0 when the run has moved on already.
-local generation = redis.call('HGET', KEYS[1], 'generation') or ''
-if generation ~= ARGV[1] then return 0 end
+local generation, was = unpack(redis.call('HMGET', KEYS[1], 'generation', 'phase'))
+if (generation or '') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%d', now)
 
-local function flat(json, out)
-  for name, value in pairs(cjson.decode(json)) do
+local function flat(fields, out)
+  for name, value in pairs(fields) do
     out[#out + 1] = name
     out[#out + 1] = value
   end
   return out
 end
 
-redis.call('HSET', KEYS[1], 'updated', stamp, unpack(flat(ARGV[2], {})))
+-- Runs that live are counted as they are now, those that are over as they ended.
+local run = cjson.decode(ARGV[2])
+if run.phase ~= was then
+  if was == 'running' or was == 'waiting' then redis.call('HINCRBY', KEYS[4], 'runs_' .. was, -1) end
+  redis.call('HINCRBY', KEYS[4], 'runs_' .. run.phase, 1)
+end
+for name, more in pairs(cjson.decode(ARGV[9])) do redis.call('HINCRBY', KEYS[4], name, more) end
+
+redis.call('HSET', KEYS[1], 'updated', stamp, unpack(flat(run, {})))
 if ARGV[1] == '' then
   redis.call('ZADD', KEYS[5], now, ARGV[8])
   local prefix = string.sub(KEYS[1], 1, -#ARGV[8] - 1)
@@ -33,7 +43,7 @@ if ARGV[4] == '' then
   return 1
 end
 
-local row = flat(ARGV[5], {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
+local row = flat(cjson.decode(ARGV[5]), {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
 local function put(state, queued, delay, ...)
   redis.call('HSET', KEYS[2], 'state', state, 'queued', queued, unpack(row))
   if ... then redis.call('HSET', KEYS[2], ...) end
@@ -41,16 +51,16 @@ local function put(state, queued, delay, ...)
   redis.call('HINCRBY', KEYS[4], 'jobs_planned', 1)
 end
 
-if #ARGV > 8 then
-  local waits, resource, named = ARGV[9], ARGV[12], ARGV[15] ~= ''
-  local id = named and redis.call('HGET', ARGV[11] .. resource, 'id') or resource
-  local state, at, seq = unpack(redis.call('HMGET', ARGV[10] .. id, 'state', 'at', 'seq'))
-  if seq and tonumber(seq) > tonumber(ARGV[13]) and tonumber(at) > tonumber(ARGV[14]) then
+if #ARGV > 9 then
+  local waits, resource, named = ARGV[10], ARGV[13], ARGV[16] ~= ''
+  local id = named and redis.call('HGET', ARGV[12] .. resource, 'id') or resource
+  local state, at, seq = unpack(redis.call('HMGET', ARGV[11] .. id, 'state', 'at', 'seq'))
+  if seq and tonumber(seq) > tonumber(ARGV[14]) and tonumber(at) > tonumber(ARGV[15]) then
     put('due', 1, ARGV[7], 'saw', cjson.encode({state = state, at = tonumber(at), seq = tonumber(seq)}))
     return 1
   end
-  put('waiting', 0, ARGV[6], 'seen', ARGV[13], 'after', ARGV[14])
-  for _, known_by in ipairs(named and {id, ARGV[15] .. resource} or {id}) do
+  put('waiting', 0, ARGV[6], 'seen', ARGV[14], 'after', ARGV[15], 'knows', ARGV[17], 'probe', ARGV[18], 'every', ARGV[19], 'until', ARGV[20])
+  for _, known_by in ipairs(named and {id, ARGV[16] .. resource} or {id}) do
     redis.call('SADD', waits .. known_by, ARGV[4])
     redis.call('PEXPIRE', waits .. known_by, ARGV[3])
   end
