@@ -5,8 +5,9 @@ may die between any two and another goes on. Acts on nothing itself.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -18,8 +19,8 @@ from reactor.planning import Occasion, plan_event
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.rules.match import Decision
-from reactor.store.ledger import NewRow, Plan
 from reactor.store.log import Entry
+from reactor.store.plans import NewRow, Plan, StoredPlan
 from reactor.store.resources import Observation, Verdict
 from reactor.store.runs import Sighted
 from reactor.store.store import Store
@@ -119,7 +120,7 @@ class Dispatcher:
         ]
         stored = await self._store.ledger.plan(plans)
         failpoint("dispatch.after_plan")
-        await self.enqueue([plan for plan, first in zip(plans, stored, strict=True) if first])
+        await self.enqueue(plans, stored)
         failpoint("dispatch.after_enqueue")
         await self._store.log.acknowledge([entry.entry for entry in entries])
 
@@ -181,19 +182,33 @@ class Dispatcher:
 
     def plan(self, arrival: Arrival, verdict: Verdict, fired: Sequence[Decision]) -> Plan:
         """What follows from the rules that fired, with every argument rendered."""
-        plan = plan_event(Occasion(arrival.entry.entry, arrival.event, verdict), fired, self._config.revision)
+        occasion = Occasion(arrival.entry, arrival.event, arrival.sighting, verdict, self._table(arrival))
+        plan = plan_event(occasion, fired, self._config.rules, self._config.revision)
         for fault in plan.faults:
             log.error("action not planned", event_id=arrival.event.id, error=fault)
         return plan
 
-    async def enqueue(self, plans: Sequence[Plan]) -> None:
-        """Add an RQ job for each new row. A plan that stood before is left to the sweeper."""
-        rows = [(plan, row) for plan in plans for row in plan.rows]
+    async def enqueue(self, plans: Sequence[Plan], stored: Sequence[StoredPlan]) -> None:
+        """Add an RQ job for each new row that waits for nothing. A plan that stood before is left to the sweeper."""
+        rows = []
+        for plan, stands in zip(plans, stored, strict=True):
+            if stands.first:
+                made = {row for row, _, _ in stands.plan["rows"]}
+                rows += [(plan, row) for row in plan.rows if row.id in made and not row.follows]
+                report(plan.event, stands.plan["rules"])
         await self._queue.enqueue([Ticket(row.id) for _, row in rows])
         for plan, row in rows:
             log.info(
                 "job planned", event_id=plan.event, rule=row.rule, job=row.id, action=row.action, what=subject(row)
             )
+
+
+def report(event: str, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Log what became of the rules that fired and planned no job yet, and why."""
+    for rule in rules:
+        if rule["outcome"] in ("withheld", "waiting", "shadow"):
+            because = [f"{each['clause']}: {each['saw']}" for each in rule["findings"] if not each["held"]]
+            log.info(f"rule {rule['outcome']}", event_id=event, rule=rule["rule"], because=because)
 
 
 def subject(row: NewRow) -> str:

@@ -5,6 +5,7 @@ Owns when to look. Which rows are due, and that each look has one winner, is the
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import structlog
 
@@ -24,7 +25,7 @@ log = structlog.get_logger("reactor.due")
 
 
 class DuePoller:
-    """Sweeps the due set; any number may run."""
+    """Sweeps the due set and lets timers ripen; any number may run."""
 
     def __init__(self, store: Store, queue: JobQueue) -> None:
         self._store = store
@@ -42,15 +43,30 @@ class DuePoller:
             await _pause(stopping, TICK)
 
     async def sweep(self) -> int:
-        """Enqueue what is due now; returns how many rows."""
+        """Enqueue what is due now; returns how many rows and timers."""
         swept = await self._store.due.sweep(self._queue.key)
         if not swept:
             return 0
         failpoint("due.after_sweep")
-        await self._queue.enqueue([Ticket(row.row, row.number) for row in swept])
-        for row in swept:
+        rows = [row for row in swept if not row.timer]
+        await self._queue.enqueue([Ticket(row.row, row.number) for row in rows])
+        for row in rows:
             log.info("job swept", job=row.row, number=row.number)
+        await self.ripen([row.timer for row in swept if row.timer])
         return len(swept)
+
+    async def ripen(self, timers: Sequence[str]) -> None:
+        """Let timers act, and enqueue their rows. One that can't ripen is looked at again, later and later."""
+        if not timers:
+            return
+        ripened = await self._store.due.ripen(timers)
+        failpoint("due.after_ripen")
+        for timer, result in zip(timers, ripened, strict=True):
+            if isinstance(result, StoreUnavailable):
+                log.error("timer faulty", timer=timer, error=str(result))
+            elif result.outcome:
+                log.info("timer ripe", timer=timer, outcome=result.outcome, jobs=result.rows)
+                await self._queue.enqueue([Ticket(row) for row in result.rows])
 
     async def _tidy(self) -> None:
         if time.monotonic() - self._tidied > TIDY:

@@ -1,7 +1,7 @@
 """What follows from the rules that fired on an event: rows with every argument rendered, or why there are none. Pure.
 
-Owns the order in which the controls of a rule are asked. Those that need no memory are answered here; what a rule remembers
-between events is asked by the script that stores the plan.
+Owns what each control of a rule is asked, in their order, and by which key. Controls that need no memory are answered here;
+what a rule remembers between events is asked by the script that stores the plan, and when a timer ripens.
 """
 
 import hashlib
@@ -9,47 +9,155 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reactor.events import Event
+from reactor.events import Event, Sighting
 from reactor.rules.cel import Unknown
-from reactor.rules.match import Decision, Finding
-from reactor.store.ledger import Decided, NewRow, Plan
+from reactor.rules.controls import Controls, Key, Limit
+from reactor.rules.durations import written
+from reactor.rules.match import CompiledRule, Decision, Finding, Rules
+from reactor.store.log import Entry
+from reactor.store.plans import Bound, Decided, NewRow, NewTimer, Plan
 from reactor.store.resources import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """An event to plan for: its place in the log, and what it is in the light of all before it."""
+    """An event to plan for: its place in the log, what it says of a resource, and what it is in the light of all before.
 
-    entry: str
+    `table` is whose state table its resource is in.
+    """
+
+    entry: Entry
     event: Event
+    sighting: Sighting | None
     verdict: Verdict
+    table: str
+
+    @property
+    def time(self) -> int:
+        """When it happened, or else when it was accepted, in milliseconds since the epoch."""
+        return self.event.time or self.entry.accepted
+
+    @property
+    def key(self) -> str:
+        """What controls count by where a rule does not say it: the resource, else this one event."""
+        verdict = self.verdict
+        return f"{self.table}/{verdict.kind}/{verdict.id}" if verdict.id else f"{self.event.source}/{self.event.id}"
 
 
-def plan_event(occasion: Occasion, fired: Sequence[Decision], revision: str) -> Plan:
-    """The plan of an event, from the decisions that fired."""
+class _Withheld(Exception):
+    """A control that needs no memory holds a rule back; its finding says why."""
+
+    def __init__(self, clause: str, asked: Any, saw: Any) -> None:
+        self.finding = finding(clause, asked, saw, held=False)
+        super().__init__(clause)
+
+
+def plan_event(occasion: Occasion, fired: Sequence[Decision], rules: Rules, revision: str) -> Plan:
+    """The plan of an event, from the decisions of the rules that fired on it."""
     planned = [_decided(decision, occasion) for decision in fired]
-    faults = tuple(fault for _, fault in planned if fault)
-    return Plan(occasion.entry, occasion.event.id, revision, tuple(decided for decided, _ in planned), faults)
+    return Plan(
+        occasion.entry.entry,
+        occasion.event.id,
+        revision,
+        tuple(decided for decided, _ in planned),
+        tuple(fault for _, fault in planned if fault),
+        occasion.time,
+        _called_off(occasion, rules),
+    )
 
 
 def _decided(decision: Decision, occasion: Occasion) -> tuple[Decided, str]:
-    """What becomes of one rule that fired, and what can't be rendered, if anything."""
-    rule = decision.rule
-    if occasion.verdict.verdict == "stale" and rule.controls.stale == "skip":
-        newer = f"the resource is {occasion.verdict.after} by now"
-        return Decided(rule.name, "withheld", findings=(finding("stale", "skip", newer, held=False),)), ""
+    """What becomes of one rule that fired, as far as that needs no memory; and what can't be rendered, if anything."""
+    rule, controls = decision.rule, decision.rule.controls
     try:
+        _refuse_stale(controls, occasion)
+        timer = _timer(rule, occasion)
+        flow = flow_id(rule, _key(controls.key, occasion))
         rows = new_rows(decision, occasion.event)
+    except _Withheld as withheld:
+        return Decided(rule.name, "withheld", findings=(withheld.finding,)), ""
     except Unknown as error:
         return Decided(rule.name, "faulty"), f"{rule.name} {error}"
-    if rule.controls.enforce == "shadow":
-        return Decided(rule.name, "shadow", findings=(finding("enforce", "on", "shadow", held=False),)), ""
-    return Decided(rule.name, "planned", rows), ""
+    return Decided(
+        rule.name,
+        "planned",
+        rows,
+        flow=flow,
+        shadow=controls.enforce == "shadow",
+        count=_bound(controls.count) if controls.count else None,
+        timer=timer,
+        limits=tuple(_bound(limit) for limit in controls.limits),
+        max_age=controls.max_age,
+        max_age_asked=written(controls.max_age),
+    ), ""
 
 
 def finding(clause: str, asked: Any, saw: Any, *, held: bool) -> Mapping[str, Any]:
     """A finding of a control, as it is stored."""
     return asdict(Finding(clause, asked, saw, held))
+
+
+def _refuse_stale(controls: Controls, occasion: Occasion) -> None:
+    if occasion.verdict.verdict == "stale" and controls.stale == "skip":
+        raise _Withheld("stale", "skip", f"the resource is {occasion.verdict.after} by now")
+
+
+def _key(key: Key | None, occasion: Occasion) -> str:
+    """What the controls of a rule count this event by."""
+    if key is None:
+        return occasion.key
+    try:
+        return key.of(occasion.event)
+    except Unknown as error:
+        raise _Withheld("key", key.written.value, f"unknown: {error}") from None
+
+
+def flow_id(rule: CompiledRule, key: str) -> str:
+    """A rule and a key in one word. A shadow counts for itself: it is not limited by what the enforced rule did."""
+    return _digest("flow", rule.name, "shadow" if rule.controls.enforce == "shadow" else "", key)
+
+
+def _bound(limit: Limit) -> Bound:
+    within = written(limit.within)
+    asked = within if limit.control == "cooldown" else f"{limit.number} in {within}"
+    return Bound(limit.control, limit.number, limit.within, asked)
+
+
+def _timer(rule: CompiledRule, occasion: Occasion) -> NewTimer | None:
+    """What the rule waits for. The timer of `for` is the state's: told twice of it, a rule waits once."""
+    controls, own = rule.controls, _digest("timer", occasion.event.source, occasion.event.id, rule.name)
+    if controls.hold:
+        return _hold(rule, occasion, controls.hold)
+    if controls.unless:
+        return NewTimer("unless", own, controls.unless.within, written(controls.unless.within))
+    if controls.debounce:
+        wait, at_most = controls.debounce.wait, controls.debounce.at_most
+        return NewTimer("debounce", own, wait, f"{written(wait)}, at most {written(at_most)}", at_most)
+    return None
+
+
+def _hold(rule: CompiledRule, occasion: Occasion, duration: int) -> NewTimer:
+    verdict, sighting, asked = occasion.verdict, occasion.sighting, written(duration)
+    if sighting is None or sighting.state is None or not (verdict.kind and verdict.id):
+        raise _Withheld("for", asked, "unknown: the event tells no resource's state")
+    if verdict.after != sighting.state:
+        raise _Withheld("for", asked, f"the resource is {verdict.after} by now")
+    resource, entered = (occasion.table, verdict.kind, verdict.id), verdict.entered or 0
+    timer = _digest("for", flow_id(rule, "/".join(resource)), str(entered))
+    return NewTimer("for", timer, duration, asked, resource=resource, entered=entered)
+
+
+def _called_off(occasion: Occasion, rules: Rules) -> tuple[tuple[str, int], ...]:
+    """Which flows this event calls off; one whose key is unknown calls off none."""
+    if occasion.verdict.verdict not in ("fresh", "stale"):
+        return ()
+    found = []
+    for rule, unless in rules.called_off(occasion.event):
+        try:
+            found.append((flow_id(rule, _key(unless.key, occasion)), unless.within))
+        except _Withheld:
+            continue
+    return tuple(found)
 
 
 def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
@@ -58,18 +166,21 @@ def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
     One action that can't be rendered is enough for none: a list of actions that stops in its middle is nobody's intention.
     """
     rule, values = decision.rule, decision.rule.scope.values(event)
+    ids = [row_id(event, rule.name, number) for number in range(len(rule.actions))]
     rows = []
     for number, action in enumerate(rule.actions):
         try:
             what = action.what(action.arguments.render(values))
         except Unknown as error:
             raise Unknown(f"action {number + 1}: {error}") from None
-        rows.append(
-            NewRow(row_id(event, rule.name, number), rule.name, action.kind, action.api, what, action.operation)
-        )
+        rows.append(NewRow(ids[number], rule.name, action.kind, action.api, what, action.operation))
     return tuple(rows)
 
 
 def row_id(event: Event, rule: str, number: int) -> str:
     """The id of the row for one action of one rule on one event: the same whoever plans it, and safe in labels."""
-    return hashlib.sha256(f"{event.source}\0{event.id}\0{rule}\0{number}".encode()).hexdigest()[:20]
+    return _digest(event.source, event.id, rule, str(number))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:20]

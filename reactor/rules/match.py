@@ -13,7 +13,7 @@ from typing import Any, Final
 from reactor.events import Event
 from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Expression, Scope, Unknown
-from reactor.rules.controls import NO_CONTROLS, Controls
+from reactor.rules.controls import NO_CONTROLS, Controls, Unless
 
 
 class _Absent:
@@ -134,6 +134,11 @@ class Rules:
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self.rules = tuple(rules)
         self._by_type: dict[str, tuple[CompiledRule, ...]] = {}
+        self._unless = [
+            (rule, rule.controls.unless)
+            for rule in self.rules
+            if rule.controls.unless and rule.controls.enforce != "off"
+        ]
 
     def asking_for(self, event_type: str) -> tuple[CompiledRule, ...]:
         """The rules whose `on` names this type. Kept per type: there are few types and many events."""
@@ -147,6 +152,10 @@ class Rules:
     def put_to(self, event: Event) -> list[Decision]:
         """Put every rule that asks for the event's type to it, in the order of the files."""
         return [rule.put_to(event) for rule in self.asking_for(event.type)]
+
+    def called_off(self, event: Event) -> list[tuple[CompiledRule, Unless]]:
+        """The rules that wait for no such event as this one, in the order of the files."""
+        return [(rule, unless) for rule, unless in self._unless if unless.is_met_by(event)]
 
     def fired(self, event: Event) -> list[Decision]:
         """The decisions of the rules that fire on an event, in the order of the files. A rule that is off never does."""

@@ -32,6 +32,21 @@ TABLE = (
     Key("{i}:alias:{api}:{kind}:{name}", "hash", "id of this name's resource, last said by name", "as its resource"),
     Key("{i}:live:{api}:{kind}", "set", "ids of resources that have not ended", "twice the window after a change"),
     Key("{i}:row:{row}", "hash", "one job of the ledger", "twice the dedup window once ended"),
+    Key(
+        "{i}:timer:{timer}", "hash", "a rule that waits, with the rows it will make", "twice the dedup window once ripe"
+    ),
+    Key(
+        "{i}:flow:{flow}",
+        "hash",
+        "the newest burst of a rule and key: its timer, its first time",
+        "twice the dedup window",
+    ),
+    Key(
+        "{i}:times:{control}:{flow}",
+        "zset",
+        "when a rule acted, counted or was called off, for one key, by event time (ms)",
+        "what the rule looks back; for `unless` twice that and a day",
+    ),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
     Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
@@ -191,6 +206,18 @@ class Keys:
     def finished(self, state: str) -> str:
         """Rows that ended in a state that a person looks at."""
         return f"{self.instance}:finished:{state}"
+
+    def timer(self, timer: str) -> str:
+        """A rule that waits."""
+        return f"{self.instance}:timer:{timer}"
+
+    def flow(self, flow: str) -> str:
+        """The newest burst of a rule and key."""
+        return f"{self.instance}:flow:{flow}"
+
+    def times(self, control: str, flow: str) -> str:
+        """When a control of a rule last counted, for one key."""
+        return f"{self.instance}:times:{control}:{flow}"
 
     def gate(self, api: str) -> str:
         """Closed while it exists."""

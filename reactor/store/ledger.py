@@ -1,12 +1,12 @@
 """The ledger: one row per job, written with the plan that asked for it, and the only truth about what became of it.
 
-Owns plans, claims (lease and fence), notes and the end of an attempt. RQ carries rows to workers; it decides nothing.
+Owns claims (lease and fence), notes and the end of an attempt. RQ carries rows to workers; it decides nothing.
 Does not know what a job does.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -14,6 +14,7 @@ from redis import asyncio as aioredis
 
 from reactor.store.client import available
 from reactor.store.keys import Keys
+from reactor.store.plans import Plan, StoredPlan, Timer, plan_call, read_timer
 from reactor.store.scripts import Arg, Call, Scripts
 
 LOCK_MARGIN = 60.0
@@ -39,55 +40,12 @@ State = Literal["due", "waiting", "running", "done", "dead", "cancelled", "unkno
 
 
 @dataclass(frozen=True, slots=True)
-class NewRow:
-    """A job as a plan asks for it. `what` is the rendered action: nothing in it is looked up again.
-
-    It waits while the gate of its API, or of this operation of it, is closed.
-    """
-
-    id: str
-    rule: str
-    action: str
-    api: str
-    what: Mapping[str, Any]
-    operation: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One rule that fired on an event, and what came of it.
-
-    `outcome`: planned, withheld (by a control), shadow (it would have been planned), faulty (an action can't be rendered).
-    `findings` are those of its controls; those of its clauses are found again by putting the rule to the event.
-    """
-
-    rule: str
-    outcome: str
-    rows: tuple[NewRow, ...] = ()
-    findings: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What follows from one event, for ever: the revision that decided, what became of the rules that fired, and why."""
-
-    entry: str
-    event: str
-    revision: str
-    decided: tuple[Decided, ...]
-    faults: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> tuple[NewRow, ...]:
-        """The rows of all rules."""
-        return tuple(row for decided in self.decided for row in decided.rows)
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """A job as the ledger has it. `saw` is the sighting that woke it: state, at (ms), seq.
 
     `audit` says what people did to it: at (ms), who, did (retry, cancel), was (its state then), error.
+    `since` is the time of the timer that asked for it (ms). `next` is the row that waits for this one. `retry` is what its
+    rule says of further attempts: `attempts`, and `backoff` (ms).
     """
 
     id: str
@@ -108,11 +66,14 @@ class Row:
     result: Any
     operation: str = ""
     audit: tuple[Mapping[str, Any], ...] = ()
+    since: int | None = None
+    next: str | None = None
+    retry: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
-        """When the event that asked for it was accepted, in milliseconds since the epoch."""
-        return int(self.entry.partition("-")[0])
+        """When it was asked for, in milliseconds since the epoch: its event was accepted, or its timer's time had come."""
+        return self.since or int(self.entry.partition("-")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,34 +109,12 @@ class Ledger:
         self._lifetime = int(2 * dedup_window * 1000)
         self._sweep_after = int(sweep_after * 1000)
 
-    async def plan(self, plans: Sequence[Plan]) -> list[bool]:
-        """Store plans with their rows; False for an event that was planned before, whose first plan stands."""
-        return [bool(stored) for stored in await self._scripts.run_many(self._plan_call(plan) for plan in plans)]
-
-    def _plan_call(self, plan: Plan) -> Call:
-        summary = {
-            "revision": plan.revision,
-            "rows": [[row.id, row.rule, row.action] for row in plan.rows],
-            "faults": plan.faults,
-            "rules": [
-                {"rule": decided.rule, "outcome": decided.outcome, "findings": decided.findings}
-                for decided in plan.decided
-            ],
-        }
-        args: list[str | bytes | int] = [orjson.dumps(summary), self._sweep_after, self._keys.row("")]
-        for row in plan.rows:
-            fields = {
-                "entry": plan.entry,
-                "event": plan.event,
-                "revision": plan.revision,
-                "rule": row.rule,
-                "action": row.action,
-                "api": row.api,
-                "operation": row.operation,
-                "what": orjson.dumps(row.what).decode(),
-            }
-            args += [row.id, orjson.dumps(fields)]
-        return "plan", (self._keys.event(plan.entry), self._keys.due, self._keys.count), args
+    async def plan(self, plans: Sequence[Plan]) -> list[StoredPlan]:
+        """Store plans with their rows and timers; of an event that was planned before, the first plan stands."""
+        replies = await self._scripts.run_many(
+            plan_call(plan, self._keys, sweep_after=self._sweep_after, lifetime=self._lifetime) for plan in plans
+        )
+        return [StoredPlan(bool(first), orjson.loads(plan)) for first, plan in replies]
 
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
         """Lease rows for `worker`; each gets a fence higher than all before it. A row nobody can read is dead at once."""
@@ -230,6 +169,7 @@ class Ledger:
             self._lifetime,
             row.accepted,
             ",".join(str(bound) for bound in HISTOGRAM),
+            self._sweep_after,
             *(part for pair in fields.items() for part in pair),
         ]
         keys = (self._keys.row(row.id), self._keys.due, self._keys.count, self._keys.finished(ending.state))
@@ -251,16 +191,29 @@ class Ledger:
         return [state in LIVE for state in states]
 
     async def rows_of(self, entry: str) -> list[Row]:
-        """The rows that followed from the event at a log entry."""
+        """The rows that followed from the event at a log entry, at once or when a timer ripened."""
         plan = await self.plan_of(entry)
-        rows = [await self.get(row) for row, _, _ in plan["rows"]] if plan else []
+        rows = [await self.get(row) for row in await self._planned(plan, entry)] if plan else []
         return [row for row in rows if row]
+
+    async def _planned(self, plan: Mapping[str, Any], entry: str) -> list[str]:
+        """The ids of the rows of a plan and of the timers that stand for its event."""
+        timers = [await self.timer(rule["timer"]) for rule in plan["rules"] if "timer" in rule]
+        later = [row for timer in timers if timer and timer.entry == entry for row in timer.rows]
+        return [*(row for row, _, _ in plan["rows"]), *later]
+
+    async def timer(self, timer: str) -> Timer | None:
+        """A timer that a plan names: what it waits for, or what became of it."""
+        async with available():
+            fields: Any = await self._redis.hgetall(self._keys.timer(timer))
+        return read_timer(timer, fields) if fields else None
 
     async def plan_of(self, entry: str) -> Mapping[str, Any] | None:
         """The stored plan of the event at a log entry.
 
         `revision`; `rows`, each with its id, rule and action; `faults`, one sentence each; `rules`, one for each that
-        fired: its name, its outcome and the findings of its controls (clause, asked, saw, held).
+        fired: its name, its outcome, the findings of its controls (clause, asked, saw, held), and the timer it waits
+        for, if it does (`timer` has the findings of when that ripened).
         """
         async with available():
             plan = await self._redis.hget(self._keys.event(entry), "plan")
@@ -314,4 +267,7 @@ def read_row(row: str, fields: Mapping[bytes, bytes]) -> Row:
         result=orjson.loads(text["result"]) if "result" in text else None,
         operation=text.get("operation", ""),
         audit=tuple(orjson.loads(text.get("audit", "[]"))),
+        since=int(text["since"]) if "since" in text else None,
+        next=text.get("next"),
+        retry=orjson.loads(text.get("retry", "{}")),
     )

@@ -21,7 +21,8 @@ class Verdict:
     """What one event is in the light of all before it. Only a `fresh` one is decided upon.
 
     `stale`: something newer is known of the resource. `repeat`: another event said the same. `late`: older than the
-    dedup window. `before` and `after` are the resource's state around the event; `seq` counts its changes.
+    dedup window. `before` and `after` are the resource's state around the event; `seq` counts its changes,
+    and `entered` is the `seq` with which it came to be in its state.
     """
 
     verdict: Literal["fresh", "stale", "repeat", "late"]
@@ -30,6 +31,7 @@ class Verdict:
     before: str | None = None
     after: str | None = None
     seq: int | None = None
+    entered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

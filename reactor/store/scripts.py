@@ -4,8 +4,10 @@ Owns loading and NOSCRIPT (the server was restarted or its cache flushed). Knows
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -20,8 +22,21 @@ Call = tuple[str, Sequence[str], Sequence[Arg]]
 """Script name, keys, arguments."""
 
 _FOLDER = resources.files("reactor.store") / "lua"
+
+
+def _included(source: str) -> str:
+    """A script with what it shares with others in the place of `-- @include <part>`: Lua in Redis has no modules."""
+    return re.sub(
+        r"^-- @include (\w+)$", lambda found: _text(_FOLDER / "parts" / f"{found[1]}.lua"), source, flags=re.M
+    )
+
+
+def _text(path: Traversable) -> str:
+    return path.read_text("utf-8")
+
+
 SOURCES = {
-    path.name.removesuffix(".lua"): path.read_text("utf-8") for path in _FOLDER.iterdir() if path.name.endswith(".lua")
+    path.name.removesuffix(".lua"): _included(_text(path)) for path in _FOLDER.iterdir() if path.name.endswith(".lua")
 }
 
 

@@ -32,7 +32,7 @@ class Store:
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
-        self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after)
+        self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after, lifetime=2 * window)
 
     async def ready(self) -> ServerCheck:
         """Check server and layout before the first write. Raises StoreError that lists what must change."""

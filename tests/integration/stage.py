@@ -20,8 +20,9 @@ from reactor.handlers.context import Context
 from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import Settings
-from reactor.store.ledger import Decided, NewRow, Plan, Row
+from reactor.store.ledger import Row
 from reactor.store.log import Appended, Entry
+from reactor.store.plans import Decided, NewRow, Plan
 from reactor.worker import Worker
 
 DEADLINE = 10.0

@@ -7,7 +7,7 @@ from redis import Redis
 from stage import append, claimed, new_row, now_ms, planned, volume
 from test_jobs import ended, in_every_state
 
-from reactor.store.ledger import NewRow
+from reactor.store.plans import NewRow
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from reactor.settings import Settings
 from reactor.store.client import connect
 from reactor.store.figures import read_figures
 from reactor.store.keys import SCHEMA
-from reactor.store.ledger import Ending, NewRow
+from reactor.store.ledger import Ending
+from reactor.store.plans import NewRow
 from reactor.store.resources import Observation
 from reactor.store.store import Store
 

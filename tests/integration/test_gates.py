@@ -10,7 +10,7 @@ from emulated import emulating
 from stage import eventually, planned, working
 
 from reactor.emulator import EmulatorSettings
-from reactor.store.ledger import NewRow
+from reactor.store.plans import NewRow
 
 CROWD = 200
 HANDFUL = 8

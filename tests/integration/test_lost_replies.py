@@ -10,7 +10,8 @@ from emulated import emulating
 from stage import ended, planned, working
 
 from reactor.emulator import EmulatorSettings
-from reactor.store.ledger import NewRow, Row
+from reactor.store.ledger import Row
+from reactor.store.plans import NewRow
 
 CREATES = {
     "a sandbox, by its label": ("daytona", "createSandbox", {"name": "box"}, "sandboxes"),

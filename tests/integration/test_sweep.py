@@ -127,7 +127,7 @@ async def test_recovery_never_makes_the_queue_longer_than_twice_the_rows(
 ) -> None:
     redis.flushall()
     ids = await planned(opened, *(new_row(f"row{number}") for number in range(rows)))
-    brief = Due(opened.store.redis, KEYS, sweep_after=0.0)
+    brief = Due(opened.store.redis, KEYS, sweep_after=0.0, lifetime=60.0)
     for row in ids[: int(rows * running)]:
         await claimed(opened, row)
         redis.hset(KEYS.row(row), "lease", 1)  # its worker is gone

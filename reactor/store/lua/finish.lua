@@ -1,15 +1,18 @@
 #!lua flags=allow-oom
 -- Guarantees: only the holder of the fence ends an attempt; a final state is final; a lost reply may be asked for again.
+-- The row that follows one which is done is due with its end; if it ended otherwise, all that follow it are cancelled.
 -- KEYS row, due, count, finished   ARGV row id, fence, state (due|done|dead|unknown), delay (ms, for due), attempts spent (0|1),
---      lock time (ms), lifetime (ms), event time (ms, 0: none), histogram bounds (ms, comma separated), then fields and values
+--      lock time (ms), lifetime (ms), event time (ms, 0: none), histogram bounds (ms, comma separated), sweep after (ms),
+--      then fields and values
 -- Returns 1, or 0 when the row went to somebody else.
+-- @include chain
 local state, fence, lock = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'lock'))
 if fence ~= ARGV[2] then return 0 end
 if state ~= 'running' then return state == ARGV[3] and 1 or 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local holds = lock and redis.call('GET', lock) == ARGV[1]
-redis.call('HSET', KEYS[1], 'state', ARGV[3], unpack(ARGV, 10))
+redis.call('HSET', KEYS[1], 'state', ARGV[3], unpack(ARGV, 11))
 redis.call('HINCRBY', KEYS[3], 'attempts_' .. (ARGV[3] == 'due' and 'retried' or ARGV[3]), 1)
 
 if ARGV[3] == 'due' then
@@ -24,6 +27,8 @@ redis.call('HSET', KEYS[1], 'ended', string.format('%d', now))
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 if holds then redis.call('DEL', lock) end
+local row = string.sub(KEYS[1], 1, -#ARGV[1] - 1)
+follow({now = now, sweep = ARGV[10], lifetime = ARGV[7], row = row, due = KEYS[2]}, ARGV[1], ARGV[3], redis.call('HGET', KEYS[1], 'error'))
 if ARGV[3] ~= 'done' then
   redis.call('ZADD', KEYS[4], now, ARGV[1])
 elseif tonumber(ARGV[8]) > 0 then

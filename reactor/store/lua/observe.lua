@@ -3,8 +3,9 @@
 -- A resource's order is (terminal, time, settled, state): total, so that every delivery order ends in the same state.
 -- What is said by name alone is of whoever has the name at that time, also when its id becomes known only later.
 -- A read and the event of what it showed fire once, whichever comes first: the second of them confirms, and is a repeat.
+-- `entered` is the seq with which a resource came to be in its state: an event about a change of state enters it anew.
 -- KEYS event, meaning, live   ARGV entry, dedup window (ms), resource prefix, alias prefix, sighting (JSON, may be empty)
--- Returns the verdict as JSON: {verdict, kind, id, before, after, seq}.
+-- Returns the verdict as JSON: {verdict, kind, id, before, after, seq, entered}.
 local known = redis.call('HGET', KEYS[1], 'verdict')
 if known then return known end
 
@@ -31,7 +32,8 @@ local function enter(s, id, confirms)
   redis.call('HSET', key, 'terminal', s.terminal, 'at', string.format('%d', s.at), 'settled', s.settled, 'state', s.state, 'name', s.name or '')
   if not (confirms and s.upto) then redis.call('HDEL', key, 'upto', 'since', 'filled') end
   if not confirms then
-    redis.call('HINCRBY', key, 'seq', 1)
+    local seq = redis.call('HINCRBY', key, 'seq', 1)
+    if s.guarded or old[4] ~= s.state then redis.call('HSET', key, 'entered', seq) end
     if s.upto then redis.call('HSET', key, 'upto', string.format('%d', s.upto), 'since', old[2] or '0') end
   end
   redis.call('PEXPIRE', key, 2 * window)
@@ -72,8 +74,8 @@ local function observe(id)
   verdict.verdict = judge(key, entered, confirmed)
   if entered and alias then redis.call('HSET', alias, 'id', id) end
   redis.call('PEXPIRE', key, 2 * window)
-  verdict.after, verdict.seq = unpack(redis.call('HMGET', key, 'state', 'seq'))
-  verdict.after, verdict.seq = verdict.after or nil, tonumber(verdict.seq or nil)
+  local state, seq, since = unpack(redis.call('HMGET', key, 'state', 'seq', 'entered'))
+  verdict.after, verdict.seq, verdict.entered = state or nil, tonumber(seq or nil), tonumber(since or 0)
 end
 
 -- The id of who had the sighting's name at its time; the sighting is kept for one who turns out to have had it.

@@ -2,11 +2,16 @@
 -- Guarantees: each due row is given out once per look, to one caller, and looked at later and later while nobody takes it;
 -- a row that may stand in the queue gets no second entry when that is full, or twice as long as there are rows.
 -- of the rows that wait for one resource, one at a time is given out to look; the others wait on, up to their deadline.
--- KEYS due, RQ queue   ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full
--- Returns row id, number of this enqueue, row id, number, ...
+-- A timer whose time has come is given out like a row. A row that waits for another one is not: it goes on or is cancelled as that
+-- one ended, should whoever ended it not have seen to that.
+-- KEYS due, RQ queue
+-- ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full, timer prefix, lifetime (ms)
+-- Returns row id or timer/id, number of this enqueue, row id, number, ...
+-- @include chain
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local room = math.min(ARGV[5], 2 * redis.call('ZCARD', KEYS[1])) - redis.call('LLEN', KEYS[2])
+local c = {now = now, sweep = ARGV[3], lifetime = ARGV[7], row = ARGV[1], due = KEYS[1]}
 local out = {}
 
 -- Whether somebody else looks at what a row waits for. Who finds nobody does it, for as long as looks are apart.
@@ -18,15 +23,46 @@ local function looked_at(key, row)
   return true
 end
 
+local function again(looks)
+  return now + math.min(ARGV[3] * 2 ^ math.min(tonumber(looks) or 0, 10), ARGV[4])
+end
+
+local function look_at_timer(member)
+  local key = ARGV[6] .. string.sub(member, 7)
+  local state, looks = unpack(redis.call('HMGET', key, 'state', 'looks'))
+  if state ~= 'waiting' then
+    redis.call('ZREM', KEYS[1], member)
+    return
+  end
+  redis.call('ZADD', KEYS[1], again(looks), member)
+  out[#out + 1] = member
+  out[#out + 1] = redis.call('HINCRBY', key, 'looks', 1)
+end
+
+local function look_at_chain(row, before)
+  local state, why = unpack(redis.call('HMGET', ARGV[1] .. before, 'state', 'error'))
+  redis.call('ZADD', KEYS[1], now + ARGV[4], row)
+  if state == 'done' or state == 'dead' or state == 'unknown' or state == 'cancelled' then
+    follow(c, before, state, why)
+  elseif not state then
+    follow(c, before, 'gone', 'nobody knows what became of it', row)
+  end
+end
+
 for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local key = ARGV[1] .. row
-  local state, queued, enqueued, lease = unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease'))
-  if state ~= 'due' and state ~= 'running' and state ~= 'waiting' then
+  local state, queued, enqueued, lease, follows =
+    unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease', 'follows'))
+  if string.sub(row, 1, 6) == 'timer/' then
+    look_at_timer(row)
+  elseif state == 'waiting' and follows then
+    look_at_chain(row, follows)
+  elseif state ~= 'due' and state ~= 'running' and state ~= 'waiting' then
     redis.call('ZREM', KEYS[1], row)
   elseif state == 'running' and (tonumber(lease) or 0) > now then
     redis.call('ZADD', KEYS[1], lease, row)
   elseif not (state == 'waiting' and looked_at(key, row)) then
-    redis.call('ZADD', KEYS[1], now + math.min(ARGV[3] * 2 ^ math.min(tonumber(enqueued) or 0, 10), ARGV[4]), row)
+    redis.call('ZADD', KEYS[1], again(enqueued), row)
     if queued == '0' or room > 0 then
       out[#out + 1] = row
       out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
