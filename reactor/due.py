@@ -60,7 +60,7 @@ class DuePoller:
         if not timers:
             return
         ripened = await self._store.due.ripen(timers)
-        failpoint("due.after_ripen")
+        failpoint("timer.after_ripen")
         for timer, result in zip(timers, ripened, strict=True):
             if isinstance(result, StoreUnavailable):
                 log.error("timer faulty", timer=timer, error=str(result))

@@ -16,7 +16,7 @@ NAMES = frozenset({
     "dispatch.after_plan",     # the rows are stored, no RQ job exists
     "dispatch.after_enqueue",  # the RQ jobs exist, the event is not acknowledged
     "due.after_sweep",         # the row's next look is later, no RQ job exists
-    "due.after_ripen",         # what a timer asked for is stored, no RQ job of it exists
+    "timer.after_ripen",       # what a timer asked for is stored, no RQ job of it exists
     "worker.after_pop",        # the RQ job is off the queue, the row is not claimed
     "worker.after_claim",      # the row is leased, nothing has been asked of the API
     "worker.after_look",       # the API said that nothing is there, and the row says so too

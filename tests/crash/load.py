@@ -38,6 +38,7 @@ rules:
   - name: run-for-ready-order
     on: volume.state.updated
     match: {newState: ready, name: {prefix: order-}}
+    for: 300ms
     do:
       - run: volume-and-sandbox
         inputs: {volumeName: "data-of-${event.name}", snapshot: build-base}

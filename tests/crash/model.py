@@ -105,6 +105,8 @@ def _doubled(seen: Seen) -> Iterator[Finding]:
         if event not in sent and not event.startswith("msg_stranger-s"):
             yield Finding(f"event {event} is in the log, and nobody sent it", (event,))
     planned = Counter(row for entry in seen.log if entry.plan for row, *_ in entry.plan["rows"])
+    waited = {entry.entry for entry in seen.log if any("timer" in rule for rule in (entry.plan or {}).get("rules", ()))}
+    planned.update(row_id for row_id, row in seen.rows.items() if "since" in row and row["entry"] in waited)
     for row_id, row in seen.rows.items():
         if row["action"] == "step":
             if row["event"] not in seen.runs:

@@ -55,6 +55,7 @@ SCENES = {
     "web": Scene("web"),
     "dispatch": Scene("dispatch"),
     "due": Scene("dispatch", {"drop": 1.0, "event_before_commit": 0.5}),  # a run must look by itself
+    "timer": Scene("dispatch"),
     "worker": Scene("work"),
     "run": Scene("work"),
 }
@@ -119,8 +120,11 @@ async def _stopped(victim: Member) -> bool:
     child = victim.child
     if child is None or child.over.is_set():
         return True
-    with open(f"/proc/{child.pid}/stat") as stat:  # noqa: ASYNC230  # a file of the kernel's
-        return stat.read().rpartition(")")[2].split()[0] == "T"
+    try:
+        with open(f"/proc/{child.pid}/stat") as stat:  # noqa: ASYNC230  # a file of the kernel's
+            return stat.read().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:  # it was buried meanwhile
+        return True
 
 
 @asynccontextmanager

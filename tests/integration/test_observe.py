@@ -65,15 +65,15 @@ async def test_a_change_of_state_is_fresh_and_says_what_it_changed(opened: Opene
     seen = await verdicts(opened, volume("creating", ago=20), volume("ready", ago=10))
 
     assert seen == [
-        Verdict("fresh", "volume", "vol-1", None, "creating", 1),
-        Verdict("fresh", "volume", "vol-1", "creating", "ready", 2),
+        Verdict("fresh", "volume", "vol-1", None, "creating", 1, 1),
+        Verdict("fresh", "volume", "vol-1", "creating", "ready", 2, 2),
     ]
 
 
 async def test_a_change_of_state_that_comes_after_a_newer_one_is_stale(opened: Opened) -> None:
     _, late = await verdicts(opened, volume("ready", ago=10), volume("creating", ago=20))
 
-    assert late == Verdict("stale", "volume", "vol-1", "ready", "ready", 1)
+    assert late == Verdict("stale", "volume", "vol-1", "ready", "ready", 1, 1)
 
 
 async def test_a_created_event_is_never_stale(opened: Opened) -> None:
@@ -81,7 +81,7 @@ async def test_a_created_event_is_never_stale(opened: Opened) -> None:
 
     _, verdict = await verdicts(opened, volume("ready", ago=10), created)
 
-    assert verdict == Verdict("fresh", "volume", "vol-1", "ready", "ready", 1)
+    assert verdict == Verdict("fresh", "volume", "vol-1", "ready", "ready", 1, 1)
 
 
 async def test_the_same_said_again_under_another_id_is_a_repeat(opened: Opened) -> None:
