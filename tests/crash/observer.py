@@ -116,6 +116,7 @@ class Observer:
             LogEntry(
                 entry.decode(),
                 fields[b"id"].decode(),
+                fields[b"origin"].decode(),
                 body_of(fields[b"body"]),
                 *(orjson.loads(each) if each else None for each in stored),
             )

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "REACTOR_SWEEP_AFTER": "0.5",
     "REACTOR_TAKEOVER": "0.5",
     "REACTOR_PROBE": "1",
+    "REACTOR_RECONCILE": "2",
 }
 
 LANES = 4
@@ -58,6 +59,7 @@ SCENES = {
     "timer": Scene("dispatch"),
     "worker": Scene("work"),
     "run": Scene("work"),
+    "reconcile": Scene("work", {"drop": 1.0}),  # something must be missing
 }
 
 Case = tuple[str, str]

@@ -171,14 +171,6 @@ class Machine:
         """Whether one job followed from an event, and is done."""
         return [job.state for job in self.jobs(event_id)] == ["done"]
 
-    def is_reconciled(self) -> bool:
-        """Whether a reconciler has been through all that the API has."""
-        return bool(self._ask(lambda store: store.reconciles.marks()))
-
-    def forget_reconciles(self) -> None:
-        """Let the next reconcile be the first."""
-        self._ask(lambda store: store.redis.delete(store.keys.reconciled))
-
     def _ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
         async def ask() -> T:
             store = Store(Settings(redis_url=self.server.url))
