@@ -143,6 +143,7 @@ def described(api: Api, operation: Described) -> Operation:
         reads=_kind(api, reads),
         creates=_kind(api, create.resource if create else ""),
         moves=_kind(api, moves),
+        about=_above(api, operation),
         by=by,
         by_name=by_name,
         holds=poll is not None,
@@ -184,6 +185,24 @@ def _by(operation: Described, resource: Resource) -> tuple[str, bool]:
     in_path = [name for name, where in known.items() if where == "path"]
     by = next(iter(declared or (in_path if len(in_path) == 1 else [])), "")
     return by, any(by in names for names in filled.values())
+
+
+def _above(api: Api, operation: Described) -> tuple[str, str] | None:
+    """The kind of resource that an operation's path lies below, and the parameter that names it."""
+    told = api.provider.server.told_by
+    if told and api.teller:
+        teller = api.teller.openapi.operations[told.operation.partition(".")[2]]
+        above = _above(api.teller, teller)
+        return (above[0], told.parameter) if above else None
+    for kind, resource in api.provider.resources.items():
+        filled = resource.find.get(operation.id, {})
+        if named := next((name for name, path in filled.items() if path == "$.name"), ""):
+            return kind, named
+        place = re.match(r"[^{]*{[^}]*}", api.openapi.operations[resource.read].path)
+        found = re.match(r"[^{]*{([^}]*)}", operation.path)
+        if place and found and not resource.by and _anonymous(place[0]) == _anonymous(found[0]):
+            return kind, found[1]
+    return None
 
 
 def _states(api: OpenApi, resource: Resource) -> frozenset[str]:

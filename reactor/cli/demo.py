@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from reactor.cli.demo_given import Given, given_option
 from reactor.cli.demo_workflow import Trial, play
 from reactor.cli.demo_workflow import told as figures
 from reactor.cli.emulator import faults_option
@@ -61,6 +62,7 @@ class Outcome:
 Examples:
   reactor demo --volumes 5 --json | python -m json.tool
   reactor demo --workflow volume-and-sandbox --input volumeName=data --input snapshot=base
+  reactor demo --workflow stop-and-archive.yaml --input sandboxId=web --given sandbox:web=started
   reactor demo --workflow provision.arazzo.yaml --input volumeName=data --fault drop=1 --time-scale 1
 """,
 )
@@ -76,6 +78,7 @@ Examples:
 )
 @click.option("--workflow-id", default="", help="Which workflow of the document; not needed where there is one.")
 @inputs_option
+@given_option
 @faults_option
 @config_option
 @click.option(
@@ -88,6 +91,7 @@ def demo(
     workflow: str,
     workflow_id: str,
     inputs: dict[str, Any],
+    given: tuple[Given, ...],
     faults: Faults,
     config: Path,
     time_scale: float,
@@ -97,17 +101,17 @@ def demo(
     """Create a volume and watch the reactor create a sandbox with it as soon as it is ready, without a single poll.
 
     With --workflow, run any Arazzo document instead, rules left out: its steps as they happen, its outputs, and what it
-    called. Its secrets are not needed.
+    called. Its secrets are not needed, and the resources that its inputs name are there before it begins.
 
     Starts an embedded server, an emulated Daytona and Runloop, `reactor serve` and `reactor work`, each a real process,
     and ends them. The exit status says whether it worked.
     """
     if workflow:
-        trial = Trial.of(workflow, workflow_id, inputs, config, faults, timeout or WORKFLOW_TIMEOUT)
+        trial = Trial.of(workflow, workflow_id, inputs, config, faults, timeout or WORKFLOW_TIMEOUT, given)
         _try(trial, time_scale, as_json=as_json)
         return
-    if workflow_id or inputs:
-        raise click.UsageError("--workflow-id and --input are for a document: name it by --workflow")
+    if workflow_id or inputs or given:
+        raise click.UsageError("--workflow-id, --input and --given are for a document: name it by --workflow")
     with _started(config, time_scale, quiet=as_json) as (fleet, emulator):
         emulator.faults(**asdict(faults))
         outcome = asyncio.run(_play(fleet, emulator, volumes, timeout or TIMEOUT))
@@ -119,6 +123,8 @@ def demo(
 def _try(trial: Trial, time_scale: float, *, as_json: bool) -> None:
     if trial.left_out:
         click.echo(f"{', '.join(trial.left_out)} left out: the API's own key is used", err=True)
+    if trial.given and not as_json:
+        click.echo(f"There before: {', '.join(map(str, trial.given))}")
     with tempfile.TemporaryDirectory(prefix="reactor-rules-") as directory:
         config = trial.without_rules(Path(directory))
         with _started(config, time_scale, quiet=as_json) as (fleet, emulator):

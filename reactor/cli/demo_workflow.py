@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from reactor.catalog import Catalog
+from reactor.cli.demo_given import Given, taken_for_granted
 from reactor.cli.fleet import Fleet
 from reactor.cli.timeline import Happened, Moment, calls_of, events_of, line_of, moment_of, percentiles
 from reactor.cli.workflows import chosen_workflow, document_of, read, refuse_missing
@@ -49,7 +50,7 @@ NAME_WIDTH = 32
 class Trial:
     """A document that is ready to be tried: it fits the configured APIs, and has all the inputs it needs.
 
-    `left_out` names inputs that were given though they are secrets: the API's own key is used.
+    `left_out` names inputs that were given though they are secrets: the API's own key is used. `given` is there before.
     """
 
     text: bytes
@@ -57,13 +58,21 @@ class Trial:
     workflow_id: str
     inputs: Mapping[str, Any]
     left_out: tuple[str, ...]
+    given: tuple[Given, ...]
     config: Path
     faults: Faults
     timeout: float
 
     @classmethod
     def of(
-        cls, named: str, workflow_id: str, given: Mapping[str, Any], config: Path, faults: Faults, timeout: float
+        cls,
+        named: str,
+        workflow_id: str,
+        given: Mapping[str, Any],
+        config: Path,
+        faults: Faults,
+        timeout: float,
+        there: Sequence[Given] = (),
     ) -> "Trial":
         """Check everything that can be checked without a process. Raises ReactorError with all that is wrong."""
         path = document_of(named, config)
@@ -76,7 +85,8 @@ class Trial:
         accept_inputs(document.workflows[chosen], given, secrets, document.components)
         inputs = {name: value for name, value in given.items() if name not in secrets}
         left_out = tuple(sorted(given.keys() - inputs.keys()))
-        return cls(text, program, chosen, inputs, left_out, config, faults, timeout)
+        granted = taken_for_granted(program, chosen, inputs) | {(each.kind, each.name): each for each in there}
+        return cls(text, program, chosen, inputs, left_out, tuple(sorted(granted.values())), config, faults, timeout)
 
     def without_rules(self, directory: Path) -> Path:
         """A copy of the configuration in which no rule acts beside the document."""
@@ -93,6 +103,7 @@ class Outcome:
 
     ok: bool
     workflow: str
+    given: tuple[str, ...]
     state: str
     because: str
     steps: Mapping[str, Any]
@@ -156,6 +167,8 @@ class _Player:
     story: Story
 
     async def play(self, runner: Runner) -> Outcome:
+        for given in self.trial.given:
+            self.emulator.give(given.kind, given.name, given.state)
         self.emulator.faults(**asdict(self.trial.faults))
         await runner.start(RUN, self.trial.text, self.trial.workflow_id, self.trial.inputs)
         stored = await self._ended_before(time.monotonic() + self.trial.timeout)
@@ -189,6 +202,7 @@ class _Player:
         return Outcome(
             ok=stored.status == "succeeded",
             workflow=stored.workflow,
+            given=tuple(map(str, self.trial.given)),
             state="waiting" if run.waits and not over else stored.status,
             because=stored.because if over else f"it took longer than --timeout; {stored.because}".removesuffix("; "),
             steps=run.top.outputs,

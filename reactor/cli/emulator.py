@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import fields
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import click
@@ -40,6 +41,7 @@ faults_option: Callable[..., Any] = click.option(
     epilog="""\b
 Examples:
   reactor emulator --port 8788 --webhook http://127.0.0.1:8787/webhooks/daytona --secret whsec_…
+  reactor emulator --apis config/apis
   reactor emulator --fault drop=0.3 --fault reorder=0.2 --seed 7
   curl -X PUT localhost:8788/emulator/faults -d '{"lost_reply": 1, "operations": ["createSandbox"]}'
   curl localhost:8788/emulator/calls          # every API call it got, counted by operation
@@ -59,6 +61,11 @@ Examples:
 @click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about the real pace.")
 @click.option("--retry-scale", default=1.0, show_default=True, help="Pauses between delivery attempts; 1 is Svix's.")
 @click.option("--retry-limit", default=inf, help="No pause between delivery attempts is longer, in seconds.")
+@click.option(
+    "--apis",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Answer all other operations of the documents in this directory by examples.",
+)
 @faults_option
 @click.option("--seed", default=0, show_default=True, help="Makes the faults' dice repeatable.")
 def emulator(host: str, port: int, webhook: str | None, secret: str | None, faults: Faults, **settings: Any) -> None:

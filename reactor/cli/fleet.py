@@ -113,7 +113,8 @@ class FleetPlan:
         }
 
     def _emulator(self) -> Sequence[str]:
-        return ("emulator", "--port", str(self.emulator_port), "--time-scale", str(self.time_scale))
+        apis = ("--apis", str(self.config / "apis"))
+        return ("emulator", "--port", str(self.emulator_port), "--time-scale", str(self.time_scale), *apis)
 
 
 def _interrupt(*_: object) -> None:

@@ -1,6 +1,7 @@
 """Looking at an emulator and steering it, below /emulator. Not part of the emulated API, not counted, needs no key."""
 
 from dataclasses import asdict
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from reactor.emulator.daytona.resources import Sandbox
 from reactor.emulator.faults import Faults
+from reactor.emulator.given import give
 from reactor.emulator.limits import Limit, Throttler
 from reactor.emulator.organization import Organization
 from reactor.emulator.runloop.devboxes import show
@@ -37,6 +39,16 @@ class Keys(BaseModel):
     runloop: str | None = None
 
 
+class Given(BaseModel):
+    """A resource that is to be there, in its usual state if none is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["volume", "snapshot", "sandbox", "devbox", "blueprint", "disk-snapshot", "object"]
+    name: str
+    state: str = ""
+
+
 class Admin:
     """The handlers of /emulator."""
 
@@ -55,6 +67,7 @@ class Admin:
             Route("/keys", self.put_keys, methods=["PUT"]),
             Route("/endpoints", self.put_endpoints, methods=["PUT"]),
             Route("/events", self.send_event, methods=["POST"]),
+            Route("/given", self.give, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
         ]
 
@@ -114,6 +127,12 @@ class Admin:
         """Deliver any payload, signed; answers with the id of the message."""
         event = Event.model_validate_json(await request.body())
         return JSONResponse({"id": self._organization.svix.send(event.payload, event.id)})
+
+    async def give(self, request: Request) -> Response:
+        """Make a resource at once; nobody is told."""
+        given = Given.model_validate_json(await request.body())
+        await give(self._organization, given.kind, given.name, given.state)
+        return Response(status_code=204)
 
     async def reset(self, _: Request) -> Response:
         """Start over."""

@@ -30,6 +30,10 @@ class Emulator:
         volume: dict[str, Any] = self._ask("POST", "/api/volumes", {"name": name})
         return volume
 
+    def give(self, kind: str, name: str, state: str = "") -> None:
+        """Let a resource be there already, in its usual state if none is named; nobody is told."""
+        self._ask("POST", "/emulator/given", {"kind": kind, "name": name, "state": state})
+
     def deliver_to(self, url: str, secret: str) -> None:
         """Send all events to this endpoint from now on."""
         self._ask("PUT", "/emulator/endpoints", [{"url": url, "secret": secret}])

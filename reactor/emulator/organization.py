@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
 from reactor.emulator import daytona, runloop
-from reactor.emulator.api import Api
+from reactor.emulator.api import Api, Operation
 from reactor.emulator.background import Background
 from reactor.emulator.bodies import Refused
 from reactor.emulator.calls import CallLog
@@ -16,6 +16,7 @@ from reactor.emulator.daytona.journeys import Journeys
 from reactor.emulator.daytona.resources import Resource, Snapshot
 from reactor.emulator.daytona.views import created_payload, removed_payload, state_payload
 from reactor.emulator.delivery import Svix
+from reactor.emulator.examples import Examples
 from reactor.emulator.faults import Chance
 from reactor.emulator.limits import Limits, Throttler
 from reactor.emulator.pace import Pace
@@ -69,9 +70,15 @@ class Organization:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the emulated APIs."""
-        api = self._api("daytona", daytona.refusal, throttlers=("authenticated",)).routes(self.daytona.operations())
-        toolbox = self._api("daytona", daytona.refusal, prefix="toolbox.").routes(self.daytona.toolbox.operations())
-        devboxes = self._api("runloop", runloop.refusal, prefix="runloop.").routes(self.runloop.operations())
+        api = self._api("daytona", daytona.refusal, throttlers=("authenticated",)).routes(
+            self._with_examples("daytona", self.daytona.operations())
+        )
+        toolbox = self._api("daytona", daytona.refusal, prefix="toolbox.").routes(
+            self._with_examples("daytona-toolbox", self.daytona.toolbox.operations(), "/toolbox/{sandboxId}")
+        )
+        devboxes = self._api("runloop", runloop.refusal, prefix="runloop.").routes(
+            self._with_examples("runloop", self.runloop.operations())
+        )
         return [
             # Older clients reach the toolbox through the API.
             Mount("/api/toolbox/{sandbox}/toolbox", routes=toolbox),
@@ -79,6 +86,15 @@ class Organization:
             Mount("/toolbox/{sandbox}", routes=toolbox),
             Mount("/runloop", routes=[*self.runloop.storage_routes(), *devboxes]),
         ]
+
+    def _with_examples(
+        self, document: str, operations: tuple[Operation, ...], below: str = ""
+    ) -> tuple[Operation, ...]:
+        """A table, and what else the API's document has where it is known."""
+        path = self.settings.apis / f"{document}.openapi.json" if self.settings.apis else None
+        if path is None or not path.is_file():
+            return operations
+        return *operations, *Examples.of(path, below).operations({row.id for row in operations})
 
     def _api(
         self,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import pydantic.dataclasses
@@ -31,6 +32,7 @@ class EmulatorSettings:
 
     `time_scale` multiplies how long states last (1.0 is about Daytona's pace); `retry_scale` multiplies the
     pauses between the attempts of a delivery (1.0 is Svix's schedule of 27 hours), none longer than `retry_limit` seconds.
+    `apis` is where the APIs' documents are: with them, what is not emulated is answered by an example, else by 404.
     """
 
     api_key: str = "dtn_emulator"
@@ -43,6 +45,7 @@ class EmulatorSettings:
     faults: Faults = field(default_factory=Faults)
     limits: Mapping[Throttler, Limit] = field(default_factory=dict)
     seed: int = 0
+    apis: Path | None = None
 
     def keys(self) -> dict[str, str]:
         """Return the keys that calls must bring, by the name of the API."""

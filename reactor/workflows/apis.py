@@ -55,6 +55,8 @@ class Slot:
 class Operation:
     """One operation. `by` is the parameter that says which resource it reads or moves; `by_name` if a name will do.
 
+    `about` are the kind and the parameter of what its path lies below, also where it neither reads nor moves that.
+
     `holds` marks a server-side long poll: it answers 200 when a state listed in the request body at `awaits` is
     reached, and 408 for "still waiting". `security` are the (place, name) of parameters that authenticate.
     `deadline` is in seconds. `slots` are the parameters it takes, `has_body` whether it takes a body, `needs_body` whether
@@ -67,6 +69,7 @@ class Operation:
     reads: Kind | None = None
     creates: Kind | None = None
     moves: Kind | None = None
+    about: tuple[str, str] | None = None
     by: str = ""
     by_name: bool = False
     holds: bool = False

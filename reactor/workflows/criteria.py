@@ -188,7 +188,7 @@ def _jsonpath(condition: str, looked_at: Reference, note: Note) -> Criterion:
         test = fits or _compile_jsonpath(_filled(condition, context), lambda warning: None)
         return _unless_too_deep(test, False)(body)
 
-    names_all = not re.search(r"\.\.|\*|\[(?!\?)", condition) and not _is_bare_query(condition)
+    names_all = not re.search(r"\.\.|\*|\[(?!\?)|@(?!\.)", condition) and not _is_bare_query(condition)
     paths = tuple(dict.fromkeys(_PLAIN_PATH.findall(condition))) if names_all else None
     return Criterion("jsonpath", condition, looked_at, embedded, paths, holds)
 

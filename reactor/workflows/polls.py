@@ -82,6 +82,8 @@ def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) 
         return "it doesn't come back to itself by the state it reads"
     shape, back = found
     kind = operation.reads
+    if shape != "G" and not operation.holds and not any(_may_ask_state(kind, each) for each in _criteria(step)):
+        return f"its criteria look at something else than the state of the {kind.name}, which nothing announces"
     blind = not all(_tells(kind, criterion) for criterion in _criteria(step))
     outputs = list(_response(_outputs(step)))
     unseen = [reference for reference in outputs if not _is_told(kind, reference)]
@@ -244,6 +246,15 @@ def _looks(criterion: Criterion) -> bool:
 def _is_told(kind: Kind, reference: Reference, below: tuple[str, ...] = ()) -> bool:
     """Whether an event tells this value: the state or the id."""
     return reference.path[0] == "body" and (*_inside(reference), *below) in (kind.state, kind.id)
+
+
+def _may_ask_state(kind: Kind, criterion: Criterion) -> bool:
+    """Whether a criterion looks at the state, or at so much of the body that it may."""
+    bodies = [reference for reference in _response(_read_by(iter([criterion]))) if reference.path[0] == "body"]
+    paths = criterion.paths if criterion.kind == "jsonpath" else ("$",)
+    below = [()] if paths is None else [tuple(path.split(".")[1:]) for path in paths]
+    asked = [(*_inside(reference), *steps) for reference in bodies for steps in below]
+    return (paths is None and bool(bodies)) or any(kind.state[: len(steps)] == steps for steps in asked)
 
 
 def _inside(reference: Reference) -> tuple[str, ...]:

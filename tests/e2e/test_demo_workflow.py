@@ -62,7 +62,7 @@ def test_patience_is_limited(machine: Machine) -> None:
         ),
         (["--workflow", "volume-and-sandbox", "--workflow-id", "other"], "found 'other', expected one of"),
         (["--workflow", "volume-and-sandbox", "--fault", "drip=1"], "the faults are drop, twin"),
-        (["--input", "a=b"], "--input are for a document: name it by --workflow"),
+        (["--input", "a=b"], "--given are for a document: name it by --workflow"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_starts(machine: Machine, words: list[str], complaint: str) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
 from stage import eventually
 
 from reactor.emulator import EmulatorSettings, Faults, running
+
+APIS = Path(__file__).parents[2] / "config" / "apis"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Emulated:
 
 @asynccontextmanager
 async def emulating(api_key: str = EmulatorSettings().api_key, time_scale: float = 0.01) -> AsyncIterator[Emulated]:
-    settings = EmulatorSettings(time_scale=time_scale, faults=Faults(drop=1))
+    settings = EmulatorSettings(time_scale=time_scale, faults=Faults(drop=1), apis=APIS)
     key = {"authorization": f"Bearer {api_key}"}
     async with running(settings) as url, httpx2.AsyncClient(base_url=url, headers=key) as http:
         yield Emulated(http)

@@ -157,3 +157,32 @@ async def test_daytonas_events_fit_their_schemas(daytona: Emulated) -> None:
     for event in events:
         schema = webhooks[event["event"]]["post"]["requestBody"]["content"]["application/json"]["schema"]
         fits("daytona-webhooks", schema["$ref"].rpartition("/")[2], event)
+
+
+async def test_what_is_not_emulated_is_answered_by_an_example_of_the_document(daytona: Emulated) -> None:
+    told = await daytona.ask("GET", "/api/organizations/org-7")
+    member = await daytona.ask("GET", "/api/sandbox/nobody/telemetry/metrics")
+
+    fits("daytona", "Organization", told)
+    assert member
+    assert (await daytona.calls())["getOrganization"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "state"),
+    [
+        ("volume", "/api/volumes/given", "error"),
+        ("snapshot", "/api/snapshots/given", "inactive"),
+        ("sandbox", "/api/sandbox/given", "archived"),
+    ],
+)
+async def test_a_resource_can_be_there_in_any_state_and_nobody_is_told(
+    daytona: Emulated, kind: str, path: str, state: str
+) -> None:
+    before = len(await daytona.events(""))
+
+    await daytona.ask("POST", "/emulator/given", {"kind": kind, "name": "given", "state": state})
+
+    shown = await daytona.ask("GET", path)
+    assert (shown["name"], shown["state"]) == ("given", state)
+    assert len(await daytona.events("")) == before

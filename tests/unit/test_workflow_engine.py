@@ -251,7 +251,7 @@ def test_a_poll_whose_criteria_look_deeper_reads_after_each_event() -> None:
             """
             - stepId: poll
               operationId: getVolume
-              successCriteria: [{condition: $response.body#/size > 1}]
+              successCriteria: [{condition: $response.body#/size > 1 && $response.body#/state == 'ready'}]
               onFailure: [{name: again, type: retry}]
             """
         )

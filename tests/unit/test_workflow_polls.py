@@ -132,7 +132,7 @@ def test_a_wait_always_has_a_deadline(timeout: str, action: str, seconds: float)
         ("{condition: $response.body.state == 'ready'}", False),
         ("{context: $response.body, condition: $.state == 'ready' && $.size > 1, type: jsonpath}", True),
         ("{context: $response.body, condition: '$..state', type: jsonpath}", True),
-        ("{condition: $response.body#/size > 1}", True),
+        ("{condition: $response.body#/size > 1 && $response.body#/state == 'ready'}", True),
         ("{condition: $response.header.x == '1' || $response.body#/state == 'ready'}", True),
     ],
 )

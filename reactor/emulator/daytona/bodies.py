@@ -117,6 +117,13 @@ class ExecuteCommand(Body):
     timeout: int = 10
 
 
+class RunCode(Body):
+    """The body of the toolbox's CodeRun."""
+
+    code: str
+    language: str
+
+
 class CreateSession(Body):
     """The body of the toolbox's CreateSession."""
 

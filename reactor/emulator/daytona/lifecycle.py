@@ -18,6 +18,7 @@ from reactor.emulator.daytona.resources import Sandbox
 from reactor.emulator.daytona.sandboxes import Sandboxes
 from reactor.emulator.daytona.snapshots import Snapshots
 from reactor.emulator.daytona.views import View
+from reactor.emulator.pace import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Change:
     is_repeatable: bool = False
     """Asked for again when it is done, it does nothing."""
 
+
+BACKUP: Span = (0.5, 2)
+"""How long each state of a backup lasts."""
 
 START = Change(
     {"stopped": "start", "paused": "resume", "archived": "restore"},
@@ -63,6 +67,7 @@ class Lifecycle:
             ("POST", "/resize", "resizeSandbox", self.resize),
             ("POST", "/snapshot", "createSandboxSnapshot", self.capture),
             ("POST", "/fork", "forkSandbox", self.fork),
+            ("POST", "/backup", "createBackup", self.back_up),
         )
         return tuple(
             Operation(method, f"/sandbox/{{id}}{path}", operation, handler, "sandbox-lifecycle")
@@ -118,6 +123,21 @@ class Lifecycle:
         chance = self._journeys.chance
         fails = chance.hits(chance.faults.capture_error)
         self._detour(sandbox, "snapshotting", lambda: None if fails else self._snapshots.captured(sandbox, name))
+        return self._sandboxes.show(request, sandbox)
+
+    async def back_up(self, request: Request) -> object:
+        """Make a backup of a started or stopped sandbox, which keeps its state; no event tells of it."""
+        sandbox = self._sandboxes.asked_for(request)
+        self._refuse_unless(sandbox, ("started", "stopped"), "Sandbox must be started or stopped to be backed up")
+        sandbox.backup_state = "Pending"
+
+        async def copy() -> None:
+            for state in ("InProgress", "Completed"):
+                await self._journeys.pace.stay(BACKUP)
+                sandbox.backup_state = state
+            sandbox.backup_at = time.time()
+
+        self._journeys.background.spawn(copy())
         return self._sandboxes.show(request, sandbox)
 
     async def fork(self, request: Request) -> object:

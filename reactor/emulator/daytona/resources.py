@@ -49,6 +49,8 @@ class Sandbox(Resource):
     labels: dict[str, str] = field(default_factory=dict)
     desired_state: str = "started"
     parent_id: str | None = None
+    backup_state: str = "None"
+    backup_at: float | None = None
     journey: asyncio.Task[None] | None = field(default=None, repr=False)
     past: list[tuple[float, "Sandbox | None"]] = field(default_factory=list, repr=False)
     """What it was until when (None: not there yet), kept while listings lag behind."""

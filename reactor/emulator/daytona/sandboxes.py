@@ -57,6 +57,7 @@ class Sandboxes:
             Operation("POST", "/sandbox", "createSandbox", self.create, "sandbox-create"),
             Operation("GET", "/sandbox/{id}", "getSandbox", self.get),
             Operation("PUT", "/sandbox/{id}/labels", "replaceLabels", self.replace_labels),
+            Operation("POST", "/sandbox/{id}/last-activity", "updateLastActivity", self.touch),
             Operation("POST", "/sandbox/{id}/public/{value}", "updatePublicStatus", self.set_public),
             Operation("GET", "/sandbox/{id}/toolbox-proxy-url", "getToolboxProxyUrl", self.get_toolbox_url),
             *(
@@ -155,6 +156,10 @@ class Sandboxes:
         self._journeys.keep_past(sandbox)
         sandbox.labels = labels
         return {"labels": sandbox.labels}
+
+    async def touch(self, request: Request) -> None:
+        """Take note that a sandbox is in use."""
+        self.asked_for(request)
 
     async def set_public(self, request: Request) -> object:
         """Make the previews of a sandbox public, or not."""

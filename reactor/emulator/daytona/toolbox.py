@@ -17,7 +17,7 @@ from reactor.emulator.api import Operation
 from reactor.emulator.background import Background
 from reactor.emulator.bodies import Refused, parse
 from reactor.emulator.commands import Execution, run
-from reactor.emulator.daytona.bodies import CreateSession, ExecuteCommand, ExecuteInSession
+from reactor.emulator.daytona.bodies import CreateSession, ExecuteCommand, ExecuteInSession, RunCode
 from reactor.emulator.daytona.resources import Sandbox
 from reactor.emulator.daytona.views import View, timestamp
 
@@ -62,6 +62,7 @@ class Toolbox:
         session = "/process/session/{session}"
         return (
             Operation("POST", "/process/execute", "ExecuteCommand", self.execute),
+            Operation("POST", "/process/code-run", "CodeRun", self.run_code),
             Operation("GET", "/process/session", "ListSessions", self.list_sessions),
             Operation("POST", "/process/session", "CreateSession", self.create_session),
             Operation("GET", session, "GetSession", self.get_session),
@@ -71,6 +72,7 @@ class Toolbox:
             Operation("GET", f"{session}/command/{{command}}/logs", "GetSessionCommandLogs", self.get_logs),
             Operation("GET", "/files", "ListFiles", self.list_files),
             Operation("DELETE", "/files", "DeleteFile", self.delete_file),
+            Operation("POST", "/files/folder", "CreateFolder", self.create_folder),
             Operation("GET", "/files/download", "DownloadFile", self.download),
             Operation("POST", "/files/upload", "UploadFile", self.upload),
         )
@@ -83,6 +85,17 @@ class Toolbox:
         if not await self._background.hold(execution.ends_within(asked.timeout)):
             raise Refused(408, "command execution timeout")
         return {"exitCode": execution.outcome.exit_code, "result": execution.outcome.output}
+
+    async def run_code(self, request: Request) -> object:
+        """Pretend to run code: it succeeds and prints itself."""
+        self._machine(request)
+        return {"exitCode": 0, "result": parse(RunCode, await request.body()).code, "artifacts": {"charts": []}}
+
+    async def create_folder(self, request: Request) -> Response:
+        """Make a folder, of which nothing is kept: any path will do for a file."""
+        self._machine(request)
+        _path(request)
+        return Response(status_code=201)
 
     async def list_sessions(self, request: Request) -> object:
         """List the sessions with their commands."""

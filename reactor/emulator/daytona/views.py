@@ -104,6 +104,8 @@ def sandbox_dto(sandbox: Sandbox, organization_id: str, toolbox_url: str) -> Vie
         "autoDestroyAt": timestamp(sandbox.created_at + 60 * spec.ttl_minutes) if spec.ttl_minutes else None,
         "volumes": [volume.model_dump(by_alias=True, exclude_none=True) for volume in sandbox.volumes],
         "buildInfo": _build_info(spec.build_info, sandbox),
+        "backupState": sandbox.backup_state,
+        "backupCreatedAt": timestamp(sandbox.backup_at) if sandbox.backup_at else None,
         "createdAt": timestamp(sandbox.created_at),
         "updatedAt": timestamp(sandbox.updated_at),
         "sandboxClass": "container",

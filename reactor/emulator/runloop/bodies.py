@@ -60,6 +60,18 @@ class WaitForExecution(Body):
     timeout_seconds: Annotated[int | None, Field(ge=0)] = None
 
 
+class FilePath(Body):
+    """The body of devboxReadFileContents."""
+
+    file_path: str
+
+
+class FileContents(FilePath):
+    """The body of devboxWriteFileContents."""
+
+    contents: str
+
+
 class SnapshotDisk(Labelled):
     """The body of createDiskSnapshotAsync."""
 

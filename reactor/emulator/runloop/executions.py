@@ -3,18 +3,22 @@
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.requests import Request
 
 from reactor.emulator.api import Operation
 from reactor.emulator.background import Background
 from reactor.emulator.bodies import Refused, parse
-from reactor.emulator.commands import Execution, run
+from reactor.emulator.commands import Execution, Outcome, run
 from reactor.emulator.runloop.bodies import Execute, ExecuteAsync, WaitForExecution
 from reactor.emulator.runloop.resources import Devbox, View, asked_for
 
 HOLD = 25
 """How long a call that waits for a command is held by default and at most, in seconds before scaling."""
+
+NO_TIMEOUT = 24 * 3600.0
+"""A synchronous command is waited for as long as this, in seconds before scaling."""
 
 QUEUED = 0.02
 """How long a command is queued before it runs, in seconds."""
@@ -36,6 +40,8 @@ class Executions:
             Operation("POST", "/v1/devboxes/{id}/execute", "executeCommand", self.execute),
             Operation("GET", one, "queryAsyncCommand", self.get),
             Operation("POST", f"{one}/wait_for_status", "waitForCommandCompletion", self.wait),
+            Operation("POST", f"{one}/kill", "killAsyncExecution", self.kill),
+            Operation("POST", "/v1/devboxes/{id}/execute_sync", "execSyncCommand", self.execute_sync),
         )
 
     async def execute_async(self, request: Request) -> object:
@@ -52,6 +58,23 @@ class Executions:
         if not await self._background.hold(execution.ends_within(_hold(asked.optimistic_timeout))):
             raise Refused(408, "Timeout waiting for command to complete")
         return _show(devbox, execution)
+
+    async def execute_sync(self, request: Request) -> object:
+        """Run a command to its end."""
+        devbox = self._running(request)
+        command = parse(ExecuteAsync, await request.body()).command
+        execution = self._start(devbox, f"exec_{secrets.token_hex(10)}", command)
+        await self._background.hold(execution.ends_within(NO_TIMEOUT))
+        outcome = execution.outcome
+        return {"devbox_id": devbox.id, "exit_status": outcome.exit_code, "stdout": outcome.output, "stderr": ""}
+
+    async def kill(self, request: Request) -> object:
+        """End a command now."""
+        devbox = self._asked_for(request)
+        execution = _execution(request, devbox)
+        killed = replace(execution, outcome=Outcome("", 137, 0.0)) if execution.left else execution
+        devbox.executions[execution.id] = killed
+        return _show(devbox, killed)
 
     async def get(self, request: Request) -> object:
         """Show a command: its output comes with its end."""

@@ -1,7 +1,8 @@
 """What devboxes are made of: blueprints, and snapshots of the disks of other devboxes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from starlette.requests import Request
 
@@ -50,6 +51,7 @@ class Images:
             Operation("GET", f"{snapshots}/{{id}}/status", "queryDiskSnapshotAsync", self.get_snapshot),
             Operation("POST", f"{snapshots}/{{id}}/delete", "deleteSnapshot", self.delete_snapshot),
             Operation("POST", "/v1/devboxes/{id}/snapshot_disk_async", "createDiskSnapshotAsync", self.snapshot_disk),
+            Operation("POST", "/v1/devboxes/{id}/snapshot_disk", "createDiskSnapshot", self.snapshot_disk_now),
             Operation("GET", blueprints, "listImages", self.list_blueprints),
             Operation("POST", blueprints, "createBlueprint", self.create_blueprint),
             Operation("GET", f"{blueprints}/{{id}}", "getBlueprint", self.get_blueprint),
@@ -58,14 +60,24 @@ class Images:
 
     async def snapshot_disk(self, request: Request) -> object:
         """Begin to copy the disk of a running or suspended devbox."""
+        snapshot, copying = await self._begin(request)
+        self._background.spawn(copying)
+        return _show_snapshot(snapshot)
+
+    async def snapshot_disk_now(self, request: Request) -> object:
+        """Copy the disk of a running or suspended devbox, and answer when it is done."""
+        snapshot, copying = await self._begin(request)
+        await copying
+        return _show_snapshot(snapshot)
+
+    async def _begin(self, request: Request) -> tuple[DiskSnapshot, Coroutine[Any, Any, None]]:
         devbox = asked_for(request, Devbox, self._devboxes)
         if devbox.status not in ("running", "suspended"):
             raise Refused(400, f"Devbox is not running. Current status: {devbox.status}")
         snapshot = DiskSnapshot(spec=parse(SnapshotDisk, await request.body()), devbox_id=devbox.id)
         self.snapshots[snapshot.id] = snapshot
         fails = self._chance.hits(self._chance.faults.snapshot_error)
-        self._background.spawn(self._copy(snapshot, "error" if fails else "complete"))
-        return _show_snapshot(snapshot)
+        return snapshot, self._copy(snapshot, "error" if fails else "complete")
 
     async def _copy(self, snapshot: DiskSnapshot, end: str) -> None:
         await self._pace.stay(COPYING)

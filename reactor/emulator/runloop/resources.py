@@ -51,6 +51,7 @@ class Devbox(Resource):
     spec: CreateDevbox
     transitions: list[Transition] = field(default_factory=list)
     executions: dict[str, Execution] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     journey: asyncio.Task[None] | None = field(default=None, repr=False)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition, repr=False)
 

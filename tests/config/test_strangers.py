@@ -1,0 +1,71 @@
+"""Documents as strangers write them: which of their steps wait, and what they take for granted."""
+
+from pathlib import Path
+
+import pytest
+
+from reactor.catalog import Catalog
+from reactor.cli.demo_given import taken_for_granted
+from reactor.config import load_config
+from reactor.workflows.load import load_document
+from reactor.workflows.program import Program, compile_program
+
+ROOT = Path(__file__).parents[2]
+STRANGERS = ROOT / "tests" / "data" / "arazzo" / "strangers"
+CATALOG = Catalog(load_config(ROOT / "config").apis)
+
+WAITS = {
+    "backup": set(),
+    "blueprint": {"pollBuild", "running"},
+    "build-snapshot": {"waitForBuild"},
+    "delete-404": {"untilGone"},
+    "delete-destroyed": {"untilGone"},
+    "delete-volume": {"untilDeleted", "untilRemoved"},
+    "exec": {"wait"},
+    "fork": {"ready"},
+    "image-to-sandbox": {"pollSnapshot", "pollSandbox"},
+    "object": {"readOnly", "up"},
+    "org": set(),
+    "pause": {"paused", "started"},
+    "preview": {"poll"},
+    "recover": {"decide"},
+    "resize": {"settle"},
+    "restore": {"check"},
+    "shared-volume": {"poll", "up"},
+    "snapshot-from-sandbox": {"backToStarted", "theSnapshot"},
+    "stop-and-archive": {"untilStopped", "untilArchived"},
+    "suspend": {"waitSuspended", "waitRunning"},
+    "toolbox": {"started"},
+}
+
+
+def program(name: str) -> Program:
+    [path] = STRANGERS.glob(f"{name}.arazzo.*")
+    document = load_document(path.read_bytes(), path.name)
+    return compile_program(document, CATALOG.for_document(document))
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_the_steps_that_poll_wait_and_no_others(name: str) -> None:
+    assert {step.step for step in program(name).explained if step.what == "wait"} == WAITS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "granted"),
+    [
+        ("stop-and-archive", {"id": "web"}, {"sandbox:web=started"}),
+        ("restore", {"sandbox": "web"}, {"sandbox:web=started"}),
+        ("recover", {"box": "web"}, {"sandbox:web=error"}),
+        ("snapshot-from-sandbox", {"sandboxIdOrName": "web", "snapshotName": "new"}, {"sandbox:web=started"}),
+        ("delete-volume", {"volume": "v", "snapshot": "s"}, {"volume:v=ready", "snapshot:s=active"}),
+        ("build-snapshot", {"name": "new"}, set()),
+        ("shared-volume", {"prefix": "p"}, set()),
+        ("suspend", {"devboxId": "dbx_1"}, {"devbox:dbx_1=running"}),
+        ("toolbox", {"code": "x"}, set()),
+    ],
+)
+def test_what_inputs_name_is_taken_for_granted(name: str, inputs: dict[str, str], granted: set[str]) -> None:
+    found = program(name)
+    first = "shared" if name == "shared-volume" else next(iter(found.document.workflows))
+
+    assert set(map(str, taken_for_granted(found, first, inputs).values())) == granted

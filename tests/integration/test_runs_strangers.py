@@ -1,0 +1,94 @@
+"""Documents as strangers write them, in many styles: they all run, at once, on what they take for granted."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from at_work import ARAZZO, AtWork, at_work
+from conftest import Opened
+
+STRANGERS = ARAZZO / "strangers"
+
+INPUTS: dict[str, dict[str, Any]] = {
+    "build-snapshot": {"name": "built"},
+    "snapshot-from-sandbox": {"sandboxIdOrName": "captured", "snapshotName": "capture"},
+    "fork": {"parent": "parent"},
+    "stop-and-archive": {"id": "cold", "org": "o-1"},
+    "restore": {"sandbox": "archived"},
+    "recover": {"box": "broken"},
+    "resize": {"sandbox": "small", "cpu": 4},
+    "shared-volume": {"prefix": "shared"},
+    "delete-404": {"sandboxId": "unwanted"},
+    "delete-destroyed": {"sandboxId": "unloved"},
+    "delete-volume": {"volume": "old", "snapshot": "old"},
+    "image-to-sandbox": {"image": "debian:12"},
+    "pause": {"box": "tired"},
+    "toolbox": {"code": "print(1)\n"},
+    "preview": {"snapshot": "base"},
+    "backup": {"sandboxId": "kept"},
+    "org": {},
+    "blueprint": {"name": "image", "dockerfile": "FROM ubuntu:24.04"},
+    "suspend": {"devboxId": "dbx_1"},
+    "exec": {"devbox": "dbx_2", "command": "echo hi"},
+    "object": {"name": "artifact"},
+}
+CHOSEN = {"shared-volume": "shared", "image-to-sandbox": "launch"}
+GIVEN = (
+    *(("sandbox", name, "started") for name in ("captured", "parent", "cold", "small", "unwanted", "unloved", "tired")),
+    ("sandbox", "kept", "stopped"),
+    ("sandbox", "archived", "archived"),
+    ("sandbox", "broken", "error"),
+    ("volume", "old", ""),
+    ("snapshot", "old", ""),
+    ("devbox", "dbx_1", ""),
+    ("devbox", "dbx_2", ""),
+)
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "build-snapshot": {"state": "active", "activated": None},
+    "fork": {"said": "hello\n"},
+    "stop-and-archive": {"state": "archived"},
+    "restore": {"was": "archived", "now": "started", "minutes": 30},
+    "recover": {"before": "error", "after": "started"},
+    "resize": {"cpu": 4, "memory": 1},
+    "shared-volume": {"state": "started"},
+    "delete-destroyed": {"state": "destroyed"},
+    "delete-volume": {"volume": "deleted"},
+    "image-to-sandbox": {"state": "started", "snapshot": "from-image"},
+    "pause": {"paused": "paused", "started": "started"},
+    "toolbox": {"exitCode": 0, "stdout": "done\n", "content": "print(1)\n"},
+    "backup": {"backup": "Completed"},
+    "blueprint": {"status": "running"},
+    "suspend": {"suspended": "suspended", "resumed": "running"},
+    "exec": {"exit": 0, "out": "hi\n", "sync": "sync\n", "text": "run echo hi"},
+    "object": {"state": "READ_ONLY", "exit": 0},
+}
+
+
+def document(name: str) -> Path:
+    [path] = STRANGERS.glob(f"{name}.arazzo.*")
+    return path
+
+
+async def begin(reactor: AtWork, name: str) -> None:
+    text = document(name).read_bytes()
+    workflow = CHOSEN.get(name) or next(iter(reactor.runner.program(text, name).document.workflows))
+    await reactor.runner.start(name, text, workflow, INPUTS[name])
+
+
+async def test_documents_of_strangers_run_to_their_ends(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with at_work(opened, monkeypatch, probe=2.0, time_scale=0.02) as reactor:
+        for kind, name, state in GIVEN:
+            await reactor.emulator.ask("POST", "/emulator/given", {"kind": kind, "name": name, "state": state})
+        for name in INPUTS:
+            await begin(reactor, name)
+        runs = {name: await reactor.ended(name, within=60) for name in INPUTS}
+
+        assert {name: run.because for name, run in runs.items() if run.status != "succeeded"} == {}
+        ended = {name: orjson.loads(run.state)["outputs"] for name, run in runs.items()}
+        assert {name: {field: ended[name][field] for field in fields} for name, fields in OUTPUTS.items()} == OUTPUTS
+        assert all(made["state"] != "error" for made in await reactor.made("sandboxes"))
+
+
+def test_every_document_of_a_stranger_is_tried() -> None:
+    assert {path.name.partition(".")[0] for path in STRANGERS.iterdir()} == set(INPUTS)
