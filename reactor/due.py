@@ -35,11 +35,11 @@ class DuePoller:
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until told to stop."""
         while not stopping.is_set():
-            try:
-                await self.sweep()
-                await self._tidy()
-            except StoreUnavailable as error:
-                log.warning("sweep paused", error=str(error))
+            for step in (self.sweep, self._tidy_now_and_then):  # a full server takes no job, but it can still forget
+                try:
+                    await step()
+                except StoreUnavailable as error:
+                    log.warning("sweep paused", error=str(error))
             await _pause(stopping, TICK)
 
     async def sweep(self) -> int:
@@ -68,11 +68,17 @@ class DuePoller:
                 log.info("timer ripe", timer=timer, outcome=result.outcome, jobs=result.rows)
                 await self._queue.enqueue([Ticket(row) for row in result.rows])
 
-    async def _tidy(self) -> None:
+    async def _tidy_now_and_then(self) -> None:
         if time.monotonic() - self._tidied > TIDY:
             self._tidied = time.monotonic()
-            await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
-            await self.forget_ended_jobs()
+            await self.tidy()
+
+    async def tidy(self) -> None:
+        """Forget what is old, and what dead processes left."""
+        if trimmed := await self._store.retention.trim():
+            log.info("log trimmed", events=trimmed)
+        await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
+        await self.forget_ended_jobs()
 
     async def forget_ended_jobs(self) -> None:
         """A worker that died between the end of a row and of its RQ job left the job: RQ would show it for ever."""

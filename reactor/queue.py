@@ -19,6 +19,7 @@ import orjson
 from redis import Redis
 from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from rq import Queue, Worker
 from rq.job import Job
@@ -40,10 +41,13 @@ EXECUTION = "reactor"
 LARGEST_JOB = 4096
 """Bytes of a job's data once unpacked; ours has fewer than a hundred."""
 
+LOOK = 0.5
+"""Seconds between two looks at the queue of a server that has no memory to wait on it."""
+
 FAILED_TTL = 7 * 86400
 """Seconds a refused job stays visible among RQ's failed ones."""
 
-POP = """#!lua
+POP = """#!lua flags=allow-oom
 -- Guarantees: a job leaves the queue and enters RQ's running registry in one step. Its score is +inf, so that no reader of
 -- RQ's registries takes it for abandoned and queues it again: the ledger alone decides that.
 -- KEYS RQ queue, running registry   ARGV job key prefix, execution, worker, now (ISO), how many
@@ -132,9 +136,16 @@ class JobQueue:
             pipeline.execute()
 
     async def wait(self, seconds: int) -> bool:
-        """Wait until the queue holds a job; moving its head onto itself blocks without taking anything."""
+        """Wait until the queue holds a job; moving its head onto itself blocks without taking anything.
+
+        A server without memory refuses that move, though taking jobs is what frees it: then we look now and then.
+        """
         async with available():
-            return await self._redis.blmove(self.key, self.key, seconds, "LEFT", "LEFT") is not None
+            try:
+                return await self._redis.blmove(self.key, self.key, seconds, "LEFT", "LEFT") is not None
+            except OutOfMemoryError:
+                await asyncio.sleep(LOOK)
+                return bool(await self._redis.llen(self.key))
 
     async def pop(self, worker: str, count: int) -> list[Popped]:
         """Take up to `count` jobs for `worker`. Raises StoreUnavailable."""

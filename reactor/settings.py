@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     dedup_window: float = Field(
         14 * 86400, gt=0, description="How long a delivery's id is remembered; older events are late."
     )
+    retention: float = Field(
+        14 * 86400,
+        gt=0,
+        description="How long the event log holds an event; one that is not acknowledged stays longer.",
+    )
     takeover: float = Field(
         5.0, gt=0, description="An event read but not acknowledged for so long goes to another dispatcher."
     )

@@ -18,6 +18,9 @@ LONGEST_PAUSE = 60.0
 FULL = 20
 """A queue with so many entries gets no second entry of a row: a sweeper without this gate once livelocked."""
 
+COMPARED = 500_000
+"""Entries of a full queue that one look compares to find out which rows' entries were lost; about 5 ms of the server."""
+
 
 TIMER = "timer/"
 """Before the id of a timer where it stands beside rows."""
@@ -48,10 +51,13 @@ class Ripened:
 class Due:
     """Sweeps the due set. `sweep_after` and `lifetime`, of what has ended, are in seconds."""
 
-    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, sweep_after: float, lifetime: float) -> None:
+    def __init__(
+        self, redis: "aioredis.Redis", keys: Keys, *, sweep_after: float, lifetime: float, compared: int = COMPARED
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = Scripts(redis)
+        self._compared = compared
         self._sweep_after = int(sweep_after * 1000)
         self._lifetime = int(lifetime * 1000)
 
@@ -65,6 +71,7 @@ class Due:
             FULL,
             self._keys.timer(""),
             self._lifetime,
+            self._compared,
         )
         flat = await self._scripts.run("sweep", (self._keys.due, queue_key), args)
         return [Swept(row.decode(), int(number)) for row, number in zip(flat[::2], flat[1::2], strict=True)]

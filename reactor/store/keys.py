@@ -18,8 +18,8 @@ class Key:
 
 TABLE = (
     Key("{i}:schema", "string", "version of this layout", "for ever"),
-    Key("{i}:log", "stream", "the event log: source, id, organization, body", "until trimmed"),
-    Key("{i}:aside", "zset", "log entries of events nobody could decide on, by acceptance (ms)", "for ever"),
+    Key("{i}:log", "stream", "the event log: source, id, organization, body", "the retention, and until acknowledged"),
+    Key("{i}:aside", "zset", "log entries of events nobody could decide on, by acceptance (ms)", "as their events"),
     Key("{i}:seen:{source}:{id}", "string", "log entry of a delivery's signed id", "dedup window"),
     Key("{i}:event:{entry}", "hash", "verdict and plan of one event", "twice the dedup window"),
     Key("{i}:meaning:{hash}", "string", "log entry of the event that said this first", "dedup window"),
@@ -48,7 +48,7 @@ TABLE = (
         "what the rule looks back; for `unless` twice that and a day",
     ),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
-    Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "for ever"),
+    Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "entries go with their rows"),
     Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
     Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and a minute"),
     Key(

@@ -132,6 +132,7 @@ class Ledger:
         async with available():
             pipeline = self._redis.pipeline()
             pipeline.hset(self._keys.row(row), mapping={"state": "dead", "error": f"the row can't be read: {why}"})
+            pipeline.pexpire(self._keys.row(row), self._lifetime)
             pipeline.zrem(self._keys.due, row)
             pipeline.zadd(self._keys.finished("dead"), {row: int(time.time() * 1000)})
             await pipeline.execute()

@@ -11,6 +11,7 @@ from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
 from reactor.store.reconciles import Reconciles
 from reactor.store.resources import Resources
+from reactor.store.retention import Retention
 from reactor.store.revisions import Revisions
 from reactor.store.runs import Runs
 
@@ -32,6 +33,7 @@ class Store:
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
+        self.retention = Retention(self.redis, self.keys, retention=settings.retention, lifetime=2 * window)
         self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after, lifetime=2 * window)
 
     async def ready(self) -> ServerCheck:

@@ -181,14 +181,20 @@ WRITES: dict[str, Write] = {
 }
 
 
-@pytest.mark.parametrize("unable", UNABLE.values(), ids=UNABLE)
-@pytest.mark.parametrize("write", WRITES)
+FREES_MEMORY = {"claim", "pop"}
+"""What a full server takes all the same: jobs that are performed make room, those that stand in the queue don't."""
+
+
+@pytest.mark.parametrize(
+    ("unable", "write"),
+    [(unable, write) for unable in UNABLE for write in WRITES if unable != "full" or write not in FREES_MEMORY],
+)
 async def test_what_can_not_be_written_now_is_unable_and_works_afterwards(
-    opened: Opened, redis: Redis, unable: Unable, write: str
+    opened: Opened, redis: Redis, unable: str, write: str
 ) -> None:
     await planned(opened, new_row("row1"), new_row("row2"))
 
-    with unable(redis), pytest.raises(StoreUnavailable):
+    with UNABLE[unable](redis), pytest.raises(StoreUnavailable):
         await WRITES[write](opened)
 
     await WRITES[write](opened)
@@ -210,6 +216,20 @@ async def test_a_job_in_hand_can_not_be_ended_where_nothing_can_be_written(
             await opened.store.due.sweep(opened.queue.key)
 
     assert await opened.store.ledger.finish(row, Ending("done"))
+
+
+async def test_a_job_in_the_queue_is_taken_and_performed_though_memory_is_full(opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    await opened.queue.enqueue([Ticket("row1")])
+
+    with full(redis):
+        assert await opened.queue.wait(1)
+        [job] = await opened.queue.pop("worker", 1)
+        row = await claimed(opened)
+        assert await opened.store.ledger.lock(row, "sandbox:build-1") == (1, "")
+        assert await opened.store.ledger.finish(row, Ending("done"))
+        await opened.queue.remove([job.job_id])
+        assert not await opened.queue.wait(1)
 
 
 async def test_a_job_in_hand_is_ended_though_memory_is_full(opened: Opened, redis: Redis) -> None:

@@ -156,3 +156,28 @@ async def test_a_running_row_that_lost_its_lease_field_is_given_out(opened: Open
     make_due(redis)
 
     assert [swept.row for swept in await sweep(opened)] == ["row1"]
+
+
+async def test_a_row_whose_entry_was_lost_waits_for_no_full_queue(opened: Opened, redis: Redis) -> None:
+    rows = [f"row{number}" for number in range(3 * FULL)]
+    await planned(opened, *(new_row(row) for row in [*rows, "lost"]))
+    await opened.queue.enqueue([Ticket(row) for row in rows])
+    make_due(redis)
+
+    assert await sweep(opened) == [Swept("lost", 1)]
+
+    await opened.queue.enqueue([Ticket("lost", 1)])
+    make_due(redis)
+    assert await sweep(opened) == []
+
+
+async def test_a_queue_too_long_to_be_searched_is_searched_row_by_row_over_time(opened: Opened, redis: Redis) -> None:
+    due = Due(opened.store.redis, KEYS, sweep_after=5.0, lifetime=60.0, compared=2 * 3 * FULL)
+    rows = [f"row{number:02}" for number in range(3 * FULL)]
+    await planned(opened, *(new_row(row) for row in [*rows, "z-lost"]))
+    await opened.queue.enqueue([Ticket(row) for row in rows])
+    make_due(redis)
+
+    looks = [await due.sweep(opened.queue.key, count=1) for _ in range(len(rows) + 1)]
+
+    assert [swept.row for look in looks for swept in look] == ["z-lost"]

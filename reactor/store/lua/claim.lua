@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Guarantees: at most one live lease per row; each claim gets a higher fence than all before; nothing finished is claimed.
 -- KEYS row, due   ARGV row id, lease (ms), worker, gate prefix
 -- Returns {'claimed', field, value, ...} or why not: {'missing'|'finished'|'leased'|'early'|'gated', detail}.

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Guarantees: one row at a time creates a resource of one name. What a row noted as absent counts only while its lock lasted.
 -- KEYS row, lock   ARGV row id, fence, lock time (ms)
 -- Returns {1, absent_at or ''}, {0, holder}, or {-1, ''} when the row went to somebody else.

@@ -1,16 +1,21 @@
 #!lua flags=allow-oom
 -- Guarantees: each due row is given out once per look, to one caller, and looked at later and later while nobody takes it;
--- a row that may stand in the queue gets no second entry when that is full, or twice as long as there are rows.
--- of the rows that wait for one resource, one at a time is given out to look; the others wait on, up to their deadline.
+-- a row that may stand in the queue gets no second entry when that is full, or twice as long as there are rows, unless its
+-- entry is looked for in the queue and not found: what RQ lost waits for no other row.
+-- Of the rows that wait for one resource, one at a time is given out to look; the others wait on, up to their deadline.
 -- A timer whose time has come is given out like a row. A row that waits for another one is not: it goes on or is cancelled as that
 -- one ended, should whoever ended it not have seen to that.
 -- KEYS due, RQ queue
--- ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full, timer prefix, lifetime (ms)
+-- ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full, timer prefix, lifetime (ms),
+--      queue entries to compare at most
 -- Returns row id or timer/id, number of this enqueue, row id, number, ...
 -- @include chain
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local room = math.min(ARGV[5], 2 * redis.call('ZCARD', KEYS[1])) - redis.call('LLEN', KEYS[2])
+local depth = redis.call('LLEN', KEYS[2])
+local most = 2 * redis.call('ZCARD', KEYS[1]) - depth
+local room = math.min(ARGV[5] - depth, most)
+local compare = tonumber(ARGV[8])
 local c = {now = now, sweep = ARGV[3], lifetime = ARGV[7], row = ARGV[1], due = KEYS[1]}
 local out = {}
 
@@ -49,6 +54,16 @@ local function look_at_chain(row, before)
   end
 end
 
+-- An entry is named after its row and the number of its enqueue; one made when the row was planned or woken has number 0.
+local function lost(row, enqueued)
+  compare = compare - 2 * depth
+  if compare < 0 or most <= 0 then return false end
+  for _, number in ipairs({enqueued, '0'}) do
+    if redis.call('LPOS', KEYS[2], row .. '-' .. number) then return false end
+  end
+  return true
+end
+
 for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local key = ARGV[1] .. row
   local state, queued, enqueued, lease, follows =
@@ -63,11 +78,11 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
     redis.call('ZADD', KEYS[1], lease, row)
   elseif not (state == 'waiting' and looked_at(key, row)) then
     redis.call('ZADD', KEYS[1], again(enqueued), row)
-    if queued == '0' or room > 0 then
+    if queued == '0' or room > 0 or lost(row, enqueued or '0') then
       out[#out + 1] = row
       out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
       redis.call('HSET', key, 'state', state == 'waiting' and 'due' or state, 'queued', 1)
-      room = room - 1
+      room, most = room - 1, most - 1
     end
   end
 end

@@ -1,0 +1,35 @@
+#!lua flags=allow-oom
+-- Guarantees: what is older than the retention leaves the event log, but nothing that any consumer group has not read or not
+-- acknowledged; lists that name rows and runs name none that has expired.
+-- KEYS log, aside, finished dead, finished unknown, runs   ARGV retention (ms), lifetime of what has ended (ms), run prefix
+-- Returns how many events left the log.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+for _, finished in ipairs({KEYS[3], KEYS[4]}) do
+  redis.call('ZREMRANGEBYSCORE', finished, '-inf', string.format('%d', now - ARGV[2]))
+end
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', string.format('%d', now - ARGV[2]), 'LIMIT', 0, 1000)) do
+  if redis.call('EXISTS', ARGV[3] .. run) == 0 then redis.call('ZREM', KEYS[5], run) end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%d', now - ARGV[1]))
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+
+local function before(one, other)
+  local ms, number = string.match(one, '(%d+)-(%d+)')
+  local other_ms, other_number = string.match(other, '(%d+)-(%d+)')
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(number) < tonumber(other_number)
+end
+
+local keep
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local group = {}
+  for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
+  local held = string.gsub(group['last-delivered-id'], '%d+$', function(number) return string.format('%d', number + 1) end)
+  if group.pending > 0 then held = redis.call('XPENDING', KEYS[1], group.name)[2] end
+  if not keep or before(held, keep) then keep = held end
+end
+if not keep then return 0 end
+local oldest = string.format('%d-0', now - ARGV[1])
+return redis.call('XTRIM', KEYS[1], 'MINID', '=', before(keep, oldest) and keep or oldest)

@@ -1,0 +1,149 @@
+"""What is old is forgotten, and nothing before it is done with."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from conftest import Opened
+from redis import Redis
+from stage import append, claimed, now_ms, planned, volume
+
+from reactor.due import DuePoller
+from reactor.settings import Settings
+from reactor.store.ledger import Ending
+from reactor.store.store import Store
+
+RETENTION = 100.0
+WINDOW = 1000.0
+
+
+@pytest.fixture
+async def store(opened: Opened, settings: Settings) -> AsyncIterator[Store]:
+    """A store that forgets events after 100 s, and what has ended after 2,000 s."""
+    store = Store(settings.model_copy(update={"retention": RETENTION, "dedup_window": WINDOW}))
+    yield store
+    await store.close()
+
+
+def logged(redis: Redis, store: Store, *ages: int) -> list[str]:
+    """Enter events that are so many seconds old, the oldest first."""
+    entries: list[Any] = [redis.xadd(store.keys.log, {"id": age}, id=f"{now_ms() - age * 1000}-0") for age in ages]
+    return [entry.decode() for entry in entries]
+
+
+def held(redis: Redis, store: Store) -> list[str]:
+    entries: Any = redis.xrange(store.keys.log)
+    return [entry.decode() for entry, _ in entries]
+
+
+async def test_an_event_that_is_old_and_acknowledged_leaves_the_log(store: Store, redis: Redis) -> None:
+    young = logged(redis, store, 300, 200, 50)[-1]
+    entries = await store.log.read("dispatcher", block=0.1)
+    await store.log.acknowledge([entry.entry for entry in entries])
+
+    assert await store.retention.trim() == 2
+    assert held(redis, store) == [young]
+
+
+async def test_an_event_that_nobody_has_read_stays_however_old(store: Store, redis: Redis) -> None:
+    entries = logged(redis, store, 300, 200, 50)
+
+    assert await store.retention.trim() == 0
+    assert held(redis, store) == entries
+
+
+async def test_an_event_that_is_not_acknowledged_stays_with_all_after_it(store: Store, redis: Redis) -> None:
+    first, second, third, young = logged(redis, store, 400, 300, 200, 50)
+    await store.log.read("dispatcher", block=0.1)
+    await store.log.acknowledge([first, third, young])
+
+    assert await store.retention.trim() == 1
+    assert held(redis, store) == [second, third, young]
+
+
+async def test_every_group_of_readers_is_waited_for(store: Store, redis: Redis) -> None:
+    entries = logged(redis, store, 300, 200)
+    await store.log.join("another")
+    await store.log.acknowledge([entry.entry for entry in await store.log.read("dispatcher", block=0.1)])
+
+    assert await store.retention.trim() == 0
+    assert held(redis, store) == entries
+
+
+async def test_a_log_that_nobody_reads_yet_is_left_alone(store: Store, redis: Redis) -> None:
+    redis.flushall()
+    assert await store.retention.trim() == 0
+
+    entries = logged(redis, store, 300)
+    assert await store.retention.trim() == 0
+    assert held(redis, store) == entries
+
+
+async def test_an_event_set_aside_is_listed_as_long_as_it_is_in_the_log(store: Store, redis: Redis) -> None:
+    logged(redis, store, 300, 50)
+    for entry in await store.log.read("dispatcher", block=0.1):
+        await store.log.set_aside(entry)
+
+    await store.retention.trim()
+
+    aside: Any = redis.zrange(store.keys.aside, 0, -1)
+    assert [entry.decode() for entry in aside] == held(redis, store)
+    assert len(held(redis, store)) == 1
+
+
+@pytest.mark.parametrize("state", ["dead", "unknown"])
+async def test_a_list_of_ended_rows_names_none_that_has_expired(store: Store, redis: Redis, state: str) -> None:
+    listed = store.keys.finished(state)
+    redis.zadd(listed, {"gone": now_ms() - int(2 * WINDOW * 1000) - 1, "kept": now_ms() - int(WINDOW * 1000)})
+
+    await store.retention.trim()
+
+    assert redis.zrange(listed, 0, -1) == [b"kept"]
+
+
+async def test_the_list_of_runs_names_none_that_has_expired(store: Store, redis: Redis) -> None:
+    redis.zadd(store.keys.runs, {"gone": 1, "long": 2, "young": now_ms()})
+    redis.hset(store.keys.run("long"), "status", "running")
+
+    await store.retention.trim()
+
+    assert redis.zrange(store.keys.runs, 0, -1) == [b"long", b"young"]
+
+
+async def test_a_row_nobody_can_read_expires_too(store: Store, opened: Opened, redis: Redis) -> None:
+    await planned(opened)
+    redis.hset(store.keys.row("row1"), "what", "no JSON")
+
+    await store.ledger.claim(["row1"], "worker")
+
+    assert 0 < redis.pttl(store.keys.row("row1")) <= 2 * WINDOW * 1000
+
+
+async def test_what_a_repeat_is_known_by_outlives_the_window(store: Store, opened: Opened, redis: Redis) -> None:
+    """The row and the plan of an event stay longer than anybody may deliver it again as news."""
+    await append(opened, volume("ready"))
+    await planned(opened)
+    await opened.store.ledger.finish(await claimed(opened), Ending("done"))
+    window = opened.settings.dedup_window * 1000
+
+    assert redis.pttl(store.keys.seen("daytona", "msg_1")) > 0.9 * window
+    assert redis.pttl(store.keys.row("row1")) > 1.9 * window
+
+
+async def test_the_due_poller_trims(store: Store, opened: Opened, redis: Redis) -> None:
+    logged(redis, store, 300)
+    await store.log.acknowledge([entry.entry for entry in await store.log.read("dispatcher", block=0.1)])
+
+    await DuePoller(store, opened.queue).tidy()
+
+    assert held(redis, store) == []
+
+
+async def test_a_full_server_can_still_forget(store: Store, redis: Redis) -> None:
+    logged(redis, store, 300)
+    await store.log.acknowledge([entry.entry for entry in await store.log.read("dispatcher", block=0.1)])
+    redis.config_set("maxmemory", 1)
+    try:
+        assert await store.retention.trim() == 1
+    finally:
+        redis.config_set("maxmemory", 0)
