@@ -1,0 +1,1 @@
+"""Rehearsing: what rules would do with events, without Redis, a clock or any effect. For tests of rules and for backtests."""
