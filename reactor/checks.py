@@ -9,11 +9,21 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import ValidationError
+
 from reactor.apis.client import Api
 from reactor.apis.openapi import BodyProblem, Operation
 from reactor.apis.provider import look, put
 from reactor.errors import ConfigError
-from reactor.rules.actions import CompiledAction, CompiledCall, CompiledRun
+from reactor.plugins import Plugged
+from reactor.rules.actions import (
+    CompiledAction,
+    CompiledCall,
+    CompiledEmit,
+    CompiledNotify,
+    CompiledPerform,
+    CompiledRun,
+)
 from reactor.rules.cel import Fault, Hole, Sketch
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
@@ -65,11 +75,13 @@ class EventFields:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What rules may refer to: the APIs, the workflow documents, the names of secrets."""
+    """What rules may refer to: the APIs, the workflow documents, the names of secrets and targets, the handlers."""
 
     apis: Mapping[str, Api]
     programs: Mapping[str, Program]
     secrets: Collection[str]
+    targets: Collection[str]
+    handlers: Mapping[str, Plugged]
 
 
 def rule_faults(rule: Rule, compiled: CompiledRule, known: Known) -> list[Fault]:
@@ -246,8 +258,55 @@ def _run_faults(_rule: Rule, action: CompiledRun, known: Known) -> list[Fault]:
     return run_faults(action, known.programs, known.secrets)
 
 
+def _notify_faults(rule: Rule, action: CompiledNotify, known: Known) -> list[Fault]:
+    if action.target in known.targets:
+        return []
+    if not known.targets:
+        return [Fault(("notify",), f"found {action.target!r}, expected a target: targets.yaml declares none")]
+    return [Fault(("notify",), f"{expected_one_of(action.target, known.targets)} (declared in targets.yaml)")]
+
+
+def _emit_faults(rule: Rule, action: CompiledEmit, known: Known) -> list[Fault]:
+    """An event of ours must not pretend to be a provider's."""
+    sender = next((api for api in known.apis.values() if action.type in _types_of(api)), None)
+    if sender is None:
+        return []
+    message = f"found {action.type}, which {sender.name} sends, expected a type of your own, like fleet.volume-lost"
+    return [Fault(("emit",), message)]
+
+
+def _types_of(api: Api) -> set[str]:
+    announced = {event for kind in api.provider.resources.values() for event in kind.events}
+    return announced | set(api.webhooks.webhooks if api.webhooks else ())
+
+
+def _perform_faults(rule: Rule, action: CompiledPerform, known: Known) -> list[Fault]:
+    if action.handler not in known.handlers:
+        if not known.handlers:
+            return [Fault(("perform",), f"found {action.handler!r}, expected an installed handler: there is none")]
+        return [Fault(("perform",), expected_one_of(action.handler, known.handlers))]
+    sketch = action.arguments.sketch()
+    try:
+        known.handlers[action.handler].arguments.model_validate(sketch.value["arguments"])
+    except ValidationError as error:
+        return list(_argument_faults(error, sketch))
+    return []
+
+
+def _argument_faults(error: ValidationError, sketch: Sketch) -> Iterator[Fault]:
+    """What is wrong whatever the events: what stands in a hole is known by its type at most."""
+    for each in error.errors(include_url=False, include_input=False):
+        place = ("arguments", *each["loc"])
+        hole = next((hole for path, hole in sketch.holes.items() if place[: len(path)] == path), None)
+        if hole is None or (hole.kind and each["type"].endswith("_type")):
+            yield Fault(place, f"{each['msg'][0].lower()}{each['msg'][1:]}" + (f" ({hole.text})" if hole else ""))
+
+
 CHECKS: Mapping[type[Any], Callable[[Rule, Any, Known], list[Fault]]] = {
     CompiledCall: _call_faults,
     CompiledRun: _run_faults,
+    CompiledNotify: _notify_faults,
+    CompiledEmit: _emit_faults,
+    CompiledPerform: _perform_faults,
 }
 """How each kind of action is checked against what it refers to."""

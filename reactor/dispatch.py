@@ -15,7 +15,7 @@ import structlog
 from reactor.errors import StoreUnavailable
 from reactor.events import Event, Sighting, meaning
 from reactor.failpoints import failpoint
-from reactor.planning import Occasion, plan_event
+from reactor.planning import Occasion, decides, plan_event
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.rules.match import Decision
@@ -36,6 +36,9 @@ HEAR_EVERY = 30_000
 
 PAUSE = 1.0
 """Seconds to leave Redis alone when it is unable."""
+
+SUBJECTS = ("document", "target", "type", "handler")
+"""Where what an action asks for says what it is about: the document it runs, the target it tells, and so on."""
 
 log = structlog.get_logger("reactor.dispatch")
 
@@ -126,15 +129,7 @@ class Dispatcher:
 
     def _arrive(self, entry: Entry) -> Arrival:
         """Read a logged body again, as it was read when it was accepted."""
-        event = Event.from_payload(
-            id=entry.id,
-            source=entry.source,
-            organization=entry.organization,
-            body=entry.body,
-            received=entry.accepted,
-            origin=entry.origin,
-        )
-        event, api = self._config.recognise(event), self._config.api_of(entry.source)
+        event, api = self._config.recognise(entry.event()), self._config.api_of(entry.source)
         return Arrival(entry, event, api.provider.sighting(event, accepted=entry.accepted) if api else None)
 
     async def observe(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
@@ -178,7 +173,7 @@ class Dispatcher:
             verdict=verdict.verdict,
             resource=verdict.id,
         )
-        return self._config.rules.fired(arrival.event) if verdict.verdict in ("fresh", "stale") else []
+        return self._config.rules.fired(arrival.event) if decides(arrival.event, verdict) else []
 
     def plan(self, arrival: Arrival, verdict: Verdict, fired: Sequence[Decision]) -> Plan:
         """What follows from the rules that fired, with every argument rendered."""
@@ -213,4 +208,6 @@ def report(event: str, rules: Sequence[Mapping[str, Any]]) -> None:
 
 def subject(row: NewRow) -> str:
     """What a row is about, in a word: the operation it calls, or the document it runs."""
-    return f"{row.api}.{row.operation}" if row.operation else str(row.what.get("document", row.action))
+    if row.operation:
+        return f"{row.api}.{row.operation}"
+    return str(next((row.what[name] for name in SUBJECTS if name in row.what), row.action))

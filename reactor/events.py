@@ -23,8 +23,11 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _TEXT_FIELDS = ("event", "id", "organizationId")
 
-Origin = Literal["webhook", "read", "watch", "reconcile"]
-"""Where an event comes from: its provider told it, or a read showed it (a run's, a watch's, a reconcile's)."""
+Origin = Literal["webhook", "read", "watch", "reconcile", "emit"]
+"""Where an event comes from: its provider told it, a read showed it (a run's, a watch's, a reconcile's), a rule emitted it."""
+
+OURSELVES = "reactor"
+"""The source of events that rules emit; no source of deliveries may have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class Event:
     received: int | None
     """When the reactor accepted it, in milliseconds since the epoch."""
     origin: Origin = "webhook"
+    lineage: tuple[str, ...] = ()
+    """The rules that it follows from, the first one first, where a rule emitted it."""
+    generation: int = 0
+    """0 for an event as it came; of a replay, its number: the event is decided on once more."""
 
     @property
     def body(self) -> bytes:
@@ -61,6 +68,8 @@ class Event:
         body: bytes,
         received: int | None = None,
         origin: Origin = "webhook",
+        lineage: tuple[str, ...] = (),
+        generation: int = 0,
     ) -> "Event":
         """Read a payload; `organization` stands in where the payload names none.
 
@@ -83,6 +92,8 @@ class Event:
             time=_milliseconds(data.get("timestamp")),
             received=received,
             origin=origin,
+            lineage=lineage,
+            generation=generation,
         )
 
 
@@ -90,10 +101,12 @@ def meaning(event: Event) -> str:
     """A short hash that two events share if they say the same, whatever their ids and the time they were made.
 
     Daytona gives its messages no id of their own to Svix, so one change sent twice arrives under two ids. What a read
-    showed has an id that says what it saw; that a resource comes from one state to another again is no repetition.
+    showed has an id that says what it saw; that a resource comes from one state to another again is no repetition. What is
+    replayed is decided on again whatever was said before.
     """
-    if event.origin != "webhook":
-        return hashlib.blake2b(f"{event.source}\0{event.id}".encode(), digest_size=16).hexdigest()
+    if event.origin != "webhook" or event.generation:
+        said_once = f"{event.source}\0{event.id}\0{event.generation}"
+        return hashlib.blake2b(said_once.encode(), digest_size=16).hexdigest()
     said = {key: value for key, value in event.data.items() if key != "timestamp"}
     canonical = orjson.dumps([event.source, said], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()

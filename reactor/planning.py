@@ -52,6 +52,11 @@ class _Withheld(Exception):
         super().__init__(clause)
 
 
+def decides(event: Event, verdict: Verdict) -> bool:
+    """Whether rules are put to an event at all: to news, to what is outdated (a rule may want it), and to any replay."""
+    return verdict.verdict in ("fresh", "stale") or event.generation > 0
+
+
 def plan_event(occasion: Occasion, fired: Sequence[Decision], rules: Rules, revision: str) -> Plan:
     """The plan of an event, from the decisions of the rules that fired on it."""
     planned = [_decided(decision, occasion) for decision in fired]
@@ -70,6 +75,7 @@ def _decided(decision: Decision, occasion: Occasion) -> tuple[Decided, str]:
     """What becomes of one rule that fired, as far as that needs no memory; and what can't be rendered, if anything."""
     rule, controls = decision.rule, decision.rule.controls
     try:
+        _refuse_own(rule, occasion.event)
         _refuse_stale(controls, occasion)
         timer = _timer(rule, occasion)
         flow = flow_id(rule, _key(controls.key, occasion))
@@ -97,8 +103,14 @@ def finding(clause: str, asked: Any, saw: Any, *, held: bool) -> Mapping[str, An
     return asdict(Finding(clause, asked, saw, held))
 
 
+def _refuse_own(rule: CompiledRule, event: Event) -> None:
+    if rule.name in event.lineage:
+        raise _Withheld("lineage", "another rule's event", " → ".join(event.lineage))
+
+
 def _refuse_stale(controls: Controls, occasion: Occasion) -> None:
-    if occasion.verdict.verdict == "stale" and controls.stale == "skip":
+    """A replay is asked for, whatever is known by now."""
+    if occasion.verdict.verdict == "stale" and controls.stale == "skip" and not occasion.event.generation:
         raise _Withheld("stale", "skip", f"the resource is {occasion.verdict.after} by now")
 
 
@@ -170,7 +182,7 @@ def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
     rows = []
     for number, action in enumerate(rule.actions):
         try:
-            what = action.what(action.arguments.render(values))
+            what = action.what(action.arguments.render(values), event, rule.name)
         except Unknown as error:
             raise Unknown(f"action {number + 1}: {error}") from None
         rows.append(NewRow(ids[number], rule.name, action.kind, action.api, what, action.operation))
@@ -178,8 +190,11 @@ def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
 
 
 def row_id(event: Event, rule: str, number: int) -> str:
-    """The id of the row for one action of one rule on one event: the same whoever plans it, and safe in labels."""
-    return _digest(event.source, event.id, rule, str(number))
+    """The id of the row for one action of one rule on one event: the same whoever plans it, and safe in labels.
+
+    A replay has rows of its own.
+    """
+    return _digest(event.source, event.id, rule, str(number), *([str(event.generation)] if event.generation else []))
 
 
 def _digest(*parts: str) -> str:

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from redis import Redis
 
 from reactor.embedded import EmbeddedServer
 from reactor.queue import JobQueue
 from reactor.settings import Settings
 from reactor.store.store import Store
+
+# The default shows the values of all variables, which takes seconds per stack trace.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 CONFIG = Path(__file__).parent.parent / "config"
 ORGANIZATION = "11111111-2222-4333-8444-555555555555"

@@ -153,7 +153,8 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
         try:
             with stop_on_signals() as stopping:
                 runner = Runner(live.config, store, queue, probe=settings.probe)
-                worker = Worker(store, queue, Context(settings, live.config, store.ledger, client, runner, live))
+                context = Context(settings, live.config, store.log, store.ledger, client, runner, live)
+                worker = Worker(store, queue, context)
                 operations = Operations("work", settings, store, queue, live, stopping)
                 async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reloader(settings, live, store, "work").run(stopping))

@@ -21,10 +21,12 @@ from reactor.apis.provider import Create, Provider, Resource
 from reactor.catalog import Catalog
 from reactor.checks import Known
 from reactor.config.files import Directory, Files, Kept
-from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, WorkflowFile
+from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, TargetsFile, WorkflowFile
 from reactor.config.policy import PolicyFile, unknown_names
 from reactor.config.rulebook import compile_rules
 from reactor.errors import ConfigError, Problem
+from reactor.events import OURSELVES
+from reactor.plugins import Plugged, plugged
 from reactor.review import leaks
 from reactor.rules.match import Rules
 from reactor.rules.model import RuleFile
@@ -87,6 +89,7 @@ class _Loader:
         """Each file by itself, then all together: what refers to a broken file is not to blame for it."""
         secret_files = self._read(["secrets.yaml"], SecretsFile)
         source_files = self._read(["sources.yaml"], SourcesFile)
+        target_files = self._read(self._names("targets.yaml"), TargetsFile)
         provider_files = self._read(self._names("apis/*.yaml"), Provider)
         policy_files = self._read(self._names("policy.yaml"), PolicyFile)
         openapis = self._openapis(provider_files)
@@ -105,13 +108,25 @@ class _Loader:
         }
         apis |= self._tellers(provider_files, apis)
         sources = self._sources(source_files, apis, secrets)
+        targets, handlers = self._targets(target_files, secrets), self._handlers()
         workflows, broken = self._workflows(apis)
-        known = Known(apis, {name: file.program for name, file in workflows.items()}, secrets)
+        programs = {name: file.program for name, file in workflows.items()}
+        known = Known(apis, programs, secrets, targets, handlers)
         rules, found = compile_rules(rule_files, known, broken, self._policy(policy_files, apis))
         self.problems += found
         self._raise_errors()
-        warnings = tuple(sorted(self.problems))
-        return Config(_revision(self.texts), apis, Rules(rules), sources, secrets, workflows, self.texts, warnings)
+        return Config(
+            _revision(self.texts),
+            apis,
+            Rules(rules),
+            sources,
+            secrets,
+            workflows,
+            targets,
+            handlers,
+            self.texts,
+            warnings=tuple(sorted(self.problems)),
+        )
 
     def _errors(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == "error"]
@@ -245,10 +260,30 @@ class _Loader:
                 elif name in apis and name != entry.api:
                     message = f"found the name of an API, expected another: its events are about {entry.api}"
                     self.problems.append(document.problem(("sources", name), message, key=True))
+                elif name == OURSELVES:
+                    message = f"found {name!r}, expected another name: it is that of events that rules emit"
+                    self.problems.append(document.problem(("sources", name), message, key=True))
                 for number, secret in enumerate(entry.secrets):
                     self._secret(document, ("sources", name, "secrets", number), secret, secrets)
                 sources[name] = entry
         return sources
+
+    def _targets(
+        self, files: Iterable[tuple[Document, TargetsFile]], secrets: Mapping[str, Secret]
+    ) -> dict[str, Secret]:
+        targets = {}
+        for document, file in files:
+            for name, entry in file.targets.items():
+                if secret := self._secret(document, ("targets", name, "url"), entry.url, secrets):
+                    targets[name] = secret
+        return targets
+
+    def _handlers(self) -> Mapping[str, Plugged]:
+        try:
+            return plugged()
+        except ConfigError as error:
+            self.problems += error.problems
+            return {}
 
     def _secret(
         self, document: Document, path: tuple[str | int, ...], name: str, secrets: Mapping[str, Secret]

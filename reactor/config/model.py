@@ -14,6 +14,7 @@ from reactor.apis.client import Api
 from reactor.apis.recognise import recognise
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
+from reactor.plugins import Plugged
 from reactor.rules.match import Rules
 from reactor.secrets import Secret
 from reactor.webhook import Source
@@ -66,6 +67,18 @@ class SourceEntry(Model):
     headers: Literal["svix", "webhook", "either"] = "svix"
 
 
+class TargetEntry(Model):
+    """Where people are told things: the secret that is its URL, in Apprise's words (https://appriseit.com/services/)."""
+
+    url: str
+
+
+class TargetsFile(Model):
+    """`targets.yaml`."""
+
+    targets: dict[Name, TargetEntry]
+
+
 class SourcesFile(Model):
     """`sources.yaml`."""
 
@@ -94,6 +107,10 @@ class Config:
     source_entries: Mapping[str, SourceEntry]
     secrets: Mapping[str, Secret]
     workflows: Mapping[str, WorkflowFile]
+    targets: Mapping[str, Secret]
+    """Where `notify` tells things: each target's URL, which is a secret."""
+    handlers: Mapping[str, Plugged]
+    """The installed handlers that `perform` may name."""
     texts: Mapping[str, bytes]
     """The files it was made of, by their names: enough to make it again."""
     warnings: tuple[Problem, ...] = ()

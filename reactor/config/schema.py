@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from reactor.apis.provider import Provider
 from reactor.checks import EventFields
-from reactor.config.model import Config, SecretsFile, SourcesFile
+from reactor.config.model import Config, SecretsFile, SourcesFile, TargetsFile
 from reactor.config.policy import PolicyFile
 from reactor.rules.match import OR
 from reactor.rules.model import RuleFile
@@ -19,6 +19,7 @@ FILES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
     "rules": (RuleFile, "Which event makes the reactor do what: config/rules/*.yaml"),
     "sources": (SourcesFile, "Who may send webhooks: config/sources.yaml"),
     "secrets": (SecretsFile, "Where secrets are: config/secrets.yaml"),
+    "targets": (TargetsFile, "Where people are told things: config/targets.yaml"),
     "apis": (Provider, "What an API's OpenAPI document does not say: config/apis/*.yaml"),
     "policy": (PolicyFile, "What files of rules may do: config/policy.yaml"),
 }

@@ -10,6 +10,7 @@ from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.ledger import Ending, Ledger, Row
+from reactor.store.log import EventLog
 
 
 class LeaseLost(ReactorError):
@@ -22,6 +23,7 @@ class Context:
 
     settings: Settings
     config: Config
+    log: EventLog
     ledger: Ledger
     client: ApiClient
     runs: Runner

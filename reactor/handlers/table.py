@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from reactor.handlers.call import call
 from reactor.handlers.context import Context, Handler
+from reactor.handlers.emit import emit
+from reactor.handlers.notify import notify
+from reactor.handlers.perform import perform
 from reactor.handlers.run import run
 from reactor.handlers.step import give_up, step
 from reactor.store.ledger import Row
@@ -11,6 +14,9 @@ from reactor.store.ledger import Row
 HANDLERS: Mapping[str, Handler] = {
     "call": call,
     "run": run,
+    "notify": notify,
+    "emit": emit,
+    "perform": perform,
     "step": step,
 }
 """Which handler performs which kind of action."""

@@ -82,7 +82,7 @@ class Table:
         if entered and alias:
             alias.id = id
         verdict = _judged(seen, sighting, entered=entered, confirms=confirms)
-        return Verdict(verdict, sighting.kind, id, before, seen.state, seen.seq)
+        return Verdict(verdict, sighting.kind, id, before, seen.state, seen.seq, seen.entered)
 
     def _named(self, api: str, sighting: Sighting) -> str | None:
         """The id of who had the sighting's name at its time; the sighting is kept for one who turns out to have had it."""
@@ -100,9 +100,7 @@ class Table:
         return self._aliases.setdefault((api, sighting.kind, sighting.name), _Alias())
 
 
-def _judged(
-    seen: Seen, sighting: Sighting, *, entered: bool, confirms: bool
-) -> Literal["fresh", "stale", "repeat"]:
+def _judged(seen: Seen, sighting: Sighting, *, entered: bool, confirms: bool) -> Literal["fresh", "stale", "repeat"]:
     if sighting.birth:
         first, seen.born = not seen.born, True
         return "fresh" if first else "repeat"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
+from reactor.events import Event
 from reactor.rules.cel import Fault, Scope, Template, template
-from reactor.rules.model import Action, CallAction, RunAction
+from reactor.rules.model import Action, CallAction, EmitAction, NotifyAction, PerformAction, RunAction
 
 
 class CompiledAction(Protocol):
@@ -36,8 +37,8 @@ class CompiledAction(Protocol):
     def operation(self) -> str:
         """The operation of that API; empty for none."""
 
-    def what(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What the row asks of its handler, given the rendered arguments."""
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
+        """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class CompiledCall:
     if_exists: str
     name: str = ""
 
-    def what(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The operation with its arguments."""
         return {"operation": self.operation, "if_exists": self.if_exists, **arguments}
 
@@ -78,9 +79,64 @@ class CompiledRun:
     arguments: Template
     name: str = ""
 
-    def what(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The document with its inputs."""
         return {"document": self.document, "workflow": self.workflow, **arguments}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNotify:
+    """Something to tell, its title and text compiled, and to which target."""
+
+    kind: ClassVar[str] = "notify"
+    results: ClassVar[Mapping[str, str]] = {"how": "string"}
+    api: ClassVar[str] = ""
+    operation: ClassVar[str] = ""
+
+    target: str
+    arguments: Template
+    name: str = ""
+
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
+        """The target with what to tell it."""
+        return {"target": self.target, **arguments}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEmit:
+    """An event to make, its fields compiled."""
+
+    kind: ClassVar[str] = "emit"
+    results: ClassVar[Mapping[str, str]] = {"how": "string", "event": "string"}
+    api: ClassVar[str] = ""
+    operation: ClassVar[str] = ""
+
+    type: str
+    arguments: Template
+    name: str = ""
+
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
+        """The event's type and fields, and the rules it follows from, so that none of them fires on it again."""
+        lineage = [*cause.lineage, rule]
+        return {"type": self.type, "organization": cause.organization, "lineage": lineage, **arguments}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPerform:
+    """Something that a plugged handler performs, its arguments compiled."""
+
+    kind: ClassVar[str] = "perform"
+    results: ClassVar[Mapping[str, str]] = {"how": "string", "data": "object"}
+    api: ClassVar[str] = ""
+    operation: ClassVar[str] = ""
+
+    handler: str
+    arguments: Template
+    name: str = ""
+
+    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
+        """The handler with its arguments."""
+        return {"handler": self.handler, **arguments}
 
 
 def _call(action: CallAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
@@ -94,8 +150,26 @@ def _run(action: RunAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
     return CompiledRun(action.run, action.workflow, arguments, action.name_of_result), faults
 
 
+def _notify(action: NotifyAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+    arguments, faults = template({"title": action.title, "text": action.text}, scope)
+    return CompiledNotify(action.notify, arguments, action.name_of_result), faults
+
+
+def _emit(action: EmitAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+    arguments, faults = template({"data": action.data}, scope)
+    return CompiledEmit(action.emit, arguments, action.name_of_result), faults
+
+
+def _perform(action: PerformAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+    arguments, faults = template({"arguments": action.arguments}, scope)
+    return CompiledPerform(action.perform, arguments, action.name_of_result), faults
+
+
 COMPILERS: Final[Mapping[type[Action], Callable[[Any, Scope], tuple[CompiledAction, list[Fault]]]]] = {
     CallAction: _call,
     RunAction: _run,
+    NotifyAction: _notify,
+    EmitAction: _emit,
+    PerformAction: _perform,
 }
 """How each kind of action is compiled."""

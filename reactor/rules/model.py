@@ -50,6 +50,30 @@ class RunAction(Action):
     inputs: dict[str, Any] = Field({}, description="The workflow's inputs; texts may hold ${…}.")
 
 
+class NotifyAction(Action):
+    """Tell people: `notify: ops-slack`, a target of `targets.yaml`. At least once."""
+
+    notify: str = Field(min_length=1, description="The target's name.")
+    title: str = ""
+    text: str = Field(min_length=1, description="What to tell; may hold ${…}.")
+
+
+class EmitAction(Action):
+    """Make an event of our own, on which rules may be: `emit: fleet.volume-lost`. Its source is `reactor`."""
+
+    emit: str = Field(pattern=r"^[a-z][\w-]*(\.[\w-]+)+$", max_length=100, description="The event's type.")
+    data: dict[str, Any] = Field({}, description="Its fields; texts may hold ${…}.")
+
+
+class PerformAction(Action):
+    """Have a handler of your own perform something: `perform: open-ticket`, an entry point of `reactor.handlers`."""
+
+    perform: str = Field(min_length=1, description="The handler's name.")
+    arguments: dict[str, Any] = Field({}, description="What the handler asks for; texts may hold ${…}.")
+
+
+AnyAction = CallAction | RunAction | NotifyAction | EmitAction | PerformAction
+
 Types = Annotated[
     list[str],
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
@@ -131,7 +155,7 @@ class Rule(Model):
     stale: Literal["skip", "run"] = Field("skip", description="What to do of a change of state that is outdated.")
     enforce: Literal["on", "shadow", "off"] = Field("on", description="`shadow`: decide and record, and do nothing.")
     retry: Retry = Retry()
-    do: list[CallAction | RunAction] = Field(min_length=1)
+    do: list[AnyAction] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _waits_once(self) -> "Rule":

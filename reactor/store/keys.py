@@ -119,9 +119,9 @@ class Keys:
         """Counters shared by all processes."""
         return f"{self.instance}:count"
 
-    def seen(self, source: str, event_id: str) -> str:
-        """Remembers a delivery's signed id."""
-        return f"{self.instance}:seen:{source}:{event_id}"
+    def seen(self, source: str, event_id: str, generation: int = 0) -> str:
+        """Remembers a delivery's signed id, or a replay of it."""
+        return f"{self.instance}:seen:{source}:{event_id}" + (f"@{generation}" if generation else "")
 
     def event(self, entry: str) -> str:
         """Verdict and plan of the event at one log entry."""

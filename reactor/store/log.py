@@ -31,11 +31,26 @@ class Entry:
     organization: str
     body: bytes
     origin: Origin = "webhook"
+    lineage: tuple[str, ...] = ()
+    generation: int = 0
 
     @property
     def accepted(self) -> int:
         """When the event was appended, in milliseconds since the epoch, by the clock of Redis."""
         return int(self.entry.partition("-")[0])
+
+    def event(self) -> Event:
+        """The body, read again as it was when it was accepted. Raises DeliveryRejected for one that can't be read so."""
+        return Event.from_payload(
+            id=self.id,
+            source=self.source,
+            organization=self.organization,
+            body=self.body,
+            received=self.accepted,
+            origin=self.origin,
+            lineage=self.lineage,
+            generation=self.generation,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +76,8 @@ class EventLog:
         Deliveries that arrive while a round trip is under way share the next one: with `appendfsync always` this is
         what turns one disk flush per event into one per group. One that the server refuses fails no other.
         """
-        keys = (self._keys.seen(event.source, event.id), self._keys.log)
-        args = (event.source, event.id, event.organization, body, self._window, event.origin)
+        keys = (self._keys.seen(event.source, event.id, event.generation), self._keys.log)
+        args = (self._window, *_fields(event, body))
         [result] = await self._scripts.run_each([("accept", keys, args)])
         if isinstance(result, StoreUnavailable):
             raise result
@@ -164,10 +179,26 @@ def _entries(reply: Any) -> Iterator[Entry]:
                 yield _entry(entry, fields)
 
 
+def _fields(event: Event, body: bytes) -> Iterator[str | bytes]:
+    """The fields of an entry and their values, in turn."""
+    yield from ("source", event.source, "id", event.id, "organization", event.organization, "body", body)
+    yield from ("origin", event.origin)
+    if event.lineage:
+        yield from ("lineage", " ".join(event.lineage))
+    if event.generation:
+        yield from ("generation", str(event.generation))
+
+
 def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
     """Read an entry. One that no reactor wrote has no body, which is found out when an event is made of it."""
-    source, event_id, organization, said = (
-        fields.get(name, b"").decode(errors="replace") for name in (b"source", b"id", b"organization", b"origin")
+    text = {name.decode(): value.decode(errors="replace") for name, value in fields.items() if name != b"body"}
+    return Entry(
+        entry.decode(),
+        text.get("source", ""),
+        text.get("id", ""),
+        text.get("organization", ""),
+        fields.get(b"body", b""),
+        next((each for each in get_args(Origin) if each == text.get("origin")), "webhook"),
+        tuple(text.get("lineage", "").split()),
+        int(text.get("generation", "0")),
     )
-    origin: Origin = next((each for each in get_args(Origin) if each == said), "webhook")
-    return Entry(entry.decode(), source, event_id, organization, fields.get(b"body", b""), origin)

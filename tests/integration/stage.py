@@ -135,15 +135,17 @@ def context_of(
     """What handlers need, on the shipped configuration unless another is given."""
     settings, config = settings or opened.settings, config or load_config(CONFIG)
     runner = Runner(config, opened.store, opened.queue, probe=settings.probe)
-    return Context(settings, config, opened.store.ledger, client, runner, Live(config))
+    return Context(settings, config, opened.store.log, opened.store.ledger, client, runner, Live(config))
 
 
 @asynccontextmanager
-async def working(opened: Opened, settings: Settings | None = None, *, connections: int = 10) -> AsyncIterator[Worker]:
+async def working(
+    opened: Opened, settings: Settings | None = None, *, connections: int = 10, config: Config | None = None
+) -> AsyncIterator[Worker]:
     """A worker and a due poller, until the context ends; then the worker drains."""
     settings = settings or opened.settings
     client = ApiClient(connections=connections, private=LOOPBACK)
-    worker = Worker(opened.store, opened.queue, context_of(opened, client, settings))
+    worker = Worker(opened.store, opened.queue, context_of(opened, client, settings, config))
     stopping = asyncio.Event()
     tasks = [
         asyncio.create_task(worker.run(stopping)),
