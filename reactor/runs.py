@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from reactor.catalog import Catalog
 from reactor.config import Config
 from reactor.errors import ConfigError
@@ -18,17 +20,21 @@ from reactor.queue import JobQueue, Ticket
 from reactor.store.ledger import Row, counted
 from reactor.store.runs import Awaited, NextRow, Sighted, StoredRun
 from reactor.store.store import Store
-from reactor.workflows.asking import command_of, operation_of, poll_of
+from reactor.workflows.asking import command_of, operation_of, poll_of, step_of
 from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
 from reactor.workflows.figures import figures_of
 from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
+from reactor.workflows.resuming import resumed
 from reactor.workflows.run import Call, End, Happened, Replied, Run, Started, Wait
 
 MOST_PROGRAMS = 100
 """Compiled documents that a process keeps."""
+
+MOST_NOTES = 20
+"""Of what people did to a run; older ones go."""
 
 SHORTEST_HOLD = 0.1
 REST = 1.0
@@ -49,10 +55,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What goes with a move: `rest` (seconds) before a long poll, since when it has been `woken` (ms), what it counts."""
+    """What goes with a move: `rest` (seconds) before a long poll, since when it has been `woken` (ms), what it counts.
+
+    `label` is the row whose work the next one does again.
+    """
 
     rest: float = 0.0
     woken: int = 0
+    label: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -131,6 +141,32 @@ class Runner:
             program = self.program(text)
         return Stage(stored, program, Run.from_json(stored.state))
 
+    async def retry(self, stored: StoredRun, who: str) -> bool:
+        """Continue a run that failed or was cancelled from the step where it ended; False when it has changed meanwhile.
+
+        What that step may have made is looked for before it is made again. Raises ConfigError when its document is gone
+        or does not fit the APIs any more, StoreUnavailable.
+        """
+        text = await self._store.runs.document(stored.document)
+        if text is None:
+            raise ConfigError(f"the document of run {stored.id} is gone")
+        program, ended = self.program(text), Run.from_json(stored.state)
+        run = resumed(program, ended, generation=stored.generation + 1, at=time.time())
+        same = run.status == "running" and step_of(program, run) is step_of(program, ended) if ended.top.step else False
+        label = await self._label(stored) if same else ""
+        note = {"at": int(time.time() * 1000), "who": who, "did": "retry", "was": stored.status}
+        audit = [*stored.audit, {**note, "because": stored.because}][-MOST_NOTES:]
+        await self._store.runs.keep_document(stored.document, text)
+        fields = {"audit": orjson.dumps(audit).decode()}
+        moved = await self._store_step(stored.id, stored.generation, program, run, fields, Known(), Move(label=label))
+        return moved is not None
+
+    async def _label(self, stored: StoredRun) -> str:
+        """What marks the things that the last row of a run may have made."""
+        last = row_id(stored.id, stored.generation - 1)
+        row = await self._store.ledger.get(last)
+        return row.label if row else last
+
     async def give_up(self, run_id: str, generation: int, because: str) -> None:
         """Fail a run whose move is dead: nothing would ever move it again. Raises StoreUnavailable."""
         await self._store.runs.end(run_id, generation, status="failed", because=because)
@@ -194,7 +230,7 @@ class Runner:
             api, name = (operation.api, operation.id) if operation else ("", "")
             delay = move.rest if holds and isinstance(command, Wait) else self._delay(command)
             woken = move.woken if isinstance(command, Call) and not delay else 0
-            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay, woken)
+            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay, woken, move.label)
         due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited, move.counts)
         if due and row:
             await self._queue.enqueue([Ticket(row.id)])

@@ -1,4 +1,4 @@
-"""`reactor runs`: start runs of workflows, look at them, cancel them. Shows; moves no run on."""
+"""`reactor runs`: start runs of workflows, look at them, cancel and retry them. Shows; moves no run on."""
 
 import asyncio
 from pathlib import Path
@@ -10,11 +10,11 @@ import click
 from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.looking import looking
 from reactor.cli.processes import opened
-from reactor.cli.shown import aligned, clock, json_of, print_json
+from reactor.cli.shown import aligned, clock, json_of, operator, print_json
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.errors import ReactorError
-from reactor.operate.runs import cancel_run, run_found, run_status, run_value
+from reactor.operate.runs import cancel_run, retry_run, run_found, run_status, run_value
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
@@ -33,6 +33,7 @@ Examples:
   reactor runs ls
   reactor runs show RUN --json
   reactor runs cancel RUN
+  reactor runs retry RUN
 """
 
 
@@ -48,7 +49,7 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 run_argument = click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 
 
-@click.group(short_help="Start, show and cancel runs of workflows.", epilog=EXAMPLES)
+@click.group(short_help="Start, show, cancel and retry runs of workflows.", epilog=EXAMPLES)
 def runs() -> None:
     """Runs of workflows: Arazzo documents, run event-driven. A worker must be running (`reactor work`)."""
 
@@ -159,6 +160,7 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
             ("state", f"{run_status(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
             *((f"step {name}", json_of(value)) for name, value in run.top.outputs.items()),
             *((f"output {name}", json_of(value)) for name, value in run.outputs.items()),
+            *(("audit", f"{clock(did['at'])} {did['who']}: {did['did']} (was {did['was']})") for did in stored.audit),
         ]
     ):
         click.echo(line)
@@ -185,6 +187,30 @@ def cancel(run_id: str, config: Path | None, as_json: bool) -> None:
 async def _cancel(run_id: str, config: Path | None) -> StoredRun:
     async with looking(config) as store:
         return await cancel_run(store, run_id, CANCELLED)
+
+
+@runs.command(epilog=EXAMPLES)
+@run_argument
+@config_option
+@json_option
+def retry(run_id: str, config: Path | None, as_json: bool) -> None:
+    """Continue a run that failed or was cancelled from the step where it ended, with fresh attempts.
+
+    What its other steps made stands; what the last one may have made is looked for first.
+    """
+    stored = asyncio.run(_retry(run_id, config))
+    if as_json:
+        print_json(run_value(stored))
+    else:
+        click.echo(_move(stored))
+
+
+async def _retry(run_id: str, config: Path | None) -> StoredRun:
+    settings = settings_of(config)
+    configure_logs(settings)
+    async with opened(settings) as (store, queue):
+        runner = Runner(load_config(settings.config), store, queue, probe=settings.probe)
+        return await retry_run(store, runner, run_id, operator())
 
 
 def _move(stored: StoredRun) -> str:

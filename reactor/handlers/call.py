@@ -80,7 +80,7 @@ async def operate(
         return Effect("called", reply)
     body = body if isinstance(body, dict) else {}
     if not look(create.name, body):
-        body = put(create.name, body, f"{context.settings.instance}-{row.id}")
+        body = put(create.name, body, f"{context.settings.instance}-{row.label}")
     creation = Creation(context.client, api, operation, parameters, body, if_exists)
     created = await creation.run(RowClaim(row, context.ledger, context.settings.instance))
     return Effect(created.how, Reply(200, {}, created.resource))
@@ -129,7 +129,7 @@ class RowClaim:
     @property
     def label(self) -> tuple[str, str]:
         """Marks what this row makes, for this instance."""
-        return f"reactor/{self.instance}", self.row.id
+        return f"reactor/{self.instance}", self.row.label
 
     async def lock(self, name: str) -> datetime | None:
         """Take the lock on a name. Raises TemporaryError while another row has it, LeaseLost."""

@@ -1,9 +1,11 @@
-"""Runs of workflows: what is shown of one, how one is begun by a key, and how it is cancelled."""
+"""Runs of workflows: what is shown of one, how one is begun by a key, how it is cancelled and retried."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
+
+import structlog
 
 from reactor.config import Config
 from reactor.errors import NotFound, NotPossible
@@ -12,6 +14,8 @@ from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 from reactor.workflows.run import Run
 from reactor.yaml12 import expected_one_of
+
+log = structlog.get_logger("reactor.runs")
 
 
 async def run_found(store: Store, run_id: str) -> StoredRun:
@@ -69,6 +73,22 @@ async def cancel_run(store: Store, run_id: str, why: str) -> StoredRun:
     if stored.status != "cancelled":
         raise NotPossible(f"run {run_id} is over already, {stored.status}")
     return stored
+
+
+async def retry_run(store: Store, runner: Runner, run_id: str, who: str) -> StoredRun:
+    """Continue a run that failed or was cancelled from the step where it ended, with fresh attempts.
+
+    Raises NotFound, NotPossible for any other run, ConfigError when its document is gone, StoreUnavailable.
+    """
+    stored = await run_found(store, run_id)
+    if stored.status == "succeeded":
+        raise NotPossible(f"run {run_id} has succeeded: that is final")
+    if stored.status == "running":
+        raise NotPossible(f"run {run_id} is {run_status(stored)}: there is nothing to retry yet")
+    if not await runner.retry(stored, who):
+        raise NotPossible(f"run {run_id} has changed meanwhile; look again: `reactor runs show {run_id}`")
+    log.info("run retried", run=run_id, who=who, was=stored.status, because=stored.because)
+    return await run_found(store, run_id)
 
 
 def run_status(stored: StoredRun) -> str:

@@ -71,6 +71,11 @@ class Row:
     retry: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def label(self) -> str:
+        """What marks and names what this row makes: its id, or that of the row whose work it does again."""
+        return str(self.what.get("label") or self.id)
+
+    @property
     def accepted(self) -> int:
         """When it was asked for, in milliseconds since the epoch: its event was accepted, or its timer's time had come."""
         return self.since or int(self.entry.partition("-")[0])

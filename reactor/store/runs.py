@@ -23,7 +23,10 @@ NAMED = "name/"
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as it is stored. `state` is the engine's; `seen` the newest change it knows of `resource`."""
+    """A run as it is stored. `state` is the engine's; `seen` the newest change it knows of `resource`.
+
+    `audit` says what people did to it: at (ms), who, did (retry), was (its status then), because.
+    """
 
     id: str
     workflow: str
@@ -36,13 +39,15 @@ class StoredRun:
     seen: int
     started: int
     updated: int
+    audit: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NextRow:
     """The row that moves a run on: which generation it is for, whose gates it heeds, and in how many seconds it is due.
 
-    `woken` (ms) is when the event came that this call follows; 0 for a call that follows none.
+    `woken` (ms) is when the event came that this call follows; 0 for a call that follows none. `label` is the row whose
+    work this one does again; empty for none.
     """
 
     id: str
@@ -51,6 +56,7 @@ class NextRow:
     operation: str
     delay: float
     woken: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,9 @@ def _row_fields(run: str, row: NextRow) -> dict[str, str]:
         "action": "step",
         "api": row.api,
         "operation": row.operation,
-        "what": orjson.dumps({"run": run, "generation": row.generation, "woken": row.woken}).decode(),
+        "what": orjson.dumps(
+            {"run": run, "generation": row.generation, "woken": row.woken, "label": row.label}
+        ).decode(),
     }
 
 
@@ -226,4 +234,5 @@ def _stored(run: str, fields: Mapping[bytes, bytes]) -> StoredRun:
         seen=int(text["seen"]),
         started=int(text["started"]),
         updated=int(text["updated"]),
+        audit=tuple(orjson.loads(text.get("audit", "[]"))),
     )

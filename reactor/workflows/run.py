@@ -52,7 +52,7 @@ class Waiting:
 class Run:
     """A run between two happenings. `generation` rises with each; `steps` counts steps begun.
 
-    `finished` has the inputs, outputs and steps of workflows that ended, `replied` is the last status, `moved` says
+    `finished` has the inputs, outputs, steps and status of workflows that ended, `replied` is the last status, `moved` says
     when each resource ("kind/id") was last moved by this run: what was seen of it before is no evidence. `ids` has the
     ids of resources that were called by their names ("kind/name"): events tell only ids.
     """

@@ -167,7 +167,7 @@ class Moment:
         """End the top workflow, and go on with what it ran for."""
         frame, outputs = run.top, outputs_of(self.program, run)
         steps = {step_id: {"outputs": values} for step_id, values in frame.outputs.items()}
-        done = {frame.workflow: {"inputs": frame.inputs, "outputs": outputs, "steps": steps}}
+        done = {frame.workflow: {"inputs": frame.inputs, "outputs": outputs, "steps": steps, "status": status}}
         run = replace(run, finished=run.finished | done, waiting=None, not_before=0.0, because=because)
         if frame.purpose == "main":
             return replace(run, status=status, outputs=outputs)

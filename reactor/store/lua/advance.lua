@@ -1,5 +1,5 @@
 #!lua
--- Guarantees: a run moves on once per generation, and what it needs next exists with it: a row that is due, or one that waits.
+-- Guarantees: a run moves on once per generation, also one that was over, and what it needs next exists with it: a row that is due, or one that waits.
 -- A wait is not registered when the state table knows something newer than the run has seen: then its row is due at once.
 -- What is counted of the move is counted with it, once.
 -- KEYS run, row, due, count, runs   ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms),
@@ -43,6 +43,7 @@ if ARGV[4] == '' then
   return 1
 end
 
+redis.call('PERSIST', KEYS[1])
 local row = flat(cjson.decode(ARGV[5]), {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
 local function put(state, queued, delay, ...)
   redis.call('HSET', KEYS[2], 'state', state, 'queued', queued, unpack(row))
