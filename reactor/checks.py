@@ -46,14 +46,15 @@ class EventFields:
 
     def __init__(self, apis: Iterable[Api]) -> None:
         self._documents = [api.webhooks for api in apis if api.webhooks]
+        self._known: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
 
     def types(self, globs: Iterable[str]) -> dict[str, str]:
         """Field names and their simple types; nothing for event types that no document knows."""
-        return {name: _simple_type(schema) for name, schema in self._schemas(globs)}
+        return {name: _simple_type(schema) for name, schema in self._schemas(globs).items()}
 
     def choices(self, globs: Iterable[str]) -> dict[str, Sequence[object]]:
         """The values of the fields that list them."""
-        return {name: schema["enum"] for name, schema in self._schemas(globs) if "enum" in schema}
+        return {name: schema["enum"] for name, schema in self._schemas(globs).items() if "enum" in schema}
 
     def mistyped(self, globs: Sequence[str]) -> list[Fault]:
         """Event types that no document describes and that are nearly one that is: such a rule would be silent for ever."""
@@ -67,10 +68,20 @@ class EventFields:
             if glob not in known and "*" not in glob and get_close_matches(glob, known, cutoff=NEARLY)
         ]
 
-    def _schemas(self, globs: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for document in self._documents:
-            types = [known for known in document.webhooks if any(fnmatchcase(known, glob) for glob in globs)]
-            yield from document.event_fields(types).items()
+    def _schemas(self, globs: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Found once for all rules on the same events."""
+        asked = tuple(globs)
+        if asked not in self._known:
+            self._known[asked] = {
+                name: schema
+                for document in self._documents
+                for name, schema in document.event_fields(_fitting(document.webhooks, asked)).items()
+            }
+        return self._known[asked]
+
+
+def _fitting(event_types: Iterable[str], globs: Sequence[str]) -> list[str]:
+    return [known for known in event_types if any(fnmatchcase(known, glob) for glob in globs)]
 
 
 @dataclass(frozen=True, slots=True)

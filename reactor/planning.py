@@ -13,7 +13,8 @@ from reactor.events import Event, Sighting
 from reactor.rules.cel import Unknown
 from reactor.rules.controls import Controls, Key, Limit
 from reactor.rules.durations import written
-from reactor.rules.match import CompiledRule, Decision, Finding, Rules
+from reactor.rules.match import CompiledRule, Decision, Finding
+from reactor.rules.ruleset import Rules
 from reactor.store.log import Entry
 from reactor.store.plans import Bound, Decided, NewRow, NewTimer, Plan
 from reactor.store.resources import Verdict

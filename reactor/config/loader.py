@@ -28,8 +28,8 @@ from reactor.errors import ConfigError, Problem
 from reactor.events import OURSELVES
 from reactor.plugins import Plugged, plugged
 from reactor.review import leaks
-from reactor.rules.match import Rules
 from reactor.rules.model import RuleFile
+from reactor.rules.ruleset import Rules
 from reactor.secrets import Secret
 from reactor.workflows.load import load_document
 from reactor.workflows.program import compile_program

@@ -15,7 +15,7 @@ from reactor.apis.recognise import recognise
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
 from reactor.plugins import Plugged
-from reactor.rules.match import Rules
+from reactor.rules.ruleset import Rules
 from reactor.secrets import Secret
 from reactor.webhook import Source
 from reactor.workflows.program import Program

@@ -57,6 +57,8 @@ def _contradiction(asked: list[Asked], fields: Mapping[str, str]) -> Fault | Non
 
 
 def _fault(name: str, group: list[Asked], kind: str) -> Fault | None:
+    if len(group) == 1 and kind in ("", "string") and _surely_holds(group[0][2]):
+        return None
     if _folds_and_cuts([pattern for _, _, pattern in group]):
         return None
     try:
@@ -70,6 +72,14 @@ def _fault(name: str, group: list[Asked], kind: str) -> Fault | None:
     if kind in KINDS and not any(_is_of(value, kind) for value in held):
         return Fault(path, f"found a pattern that no {kind} can hold for, and {name} is a {kind}: the rule never fires")
     return None
+
+
+def _surely_holds(pattern: Any) -> bool:
+    """Whether a pattern by itself holds for some text, without trying: most patterns are of this kind."""
+    if isinstance(pattern, dict):
+        [(how, value)] = pattern.items() if len(pattern) == 1 else [("", None)]
+        return how in ("prefix", "suffix") and isinstance(value, str)
+    return isinstance(pattern, str)
 
 
 def _event(name: str, value: Any) -> dict[str, Any]:

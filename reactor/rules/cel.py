@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +33,7 @@ SOURCE = "event.data"
 
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _FIELD = re.compile(r"(?<![\w.])event\.((?:data\.)?\w+)")
+_NESTS = re.compile("[{'\"]")
 _STRING_OR_BRACE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{}]""", re.DOTALL)
 
 
@@ -53,17 +55,12 @@ class Scope:
     def __init__(self, fields: Mapping[str, str], results: Mapping[str, str] = MappingProxyType({})) -> None:
         self.fields = dict(fields)
         self.results = dict(results)
-        variables = {f"event.{name}": TYPES.get(kind, cel.Type.DYN) for name, kind in fields.items()}
-        variables |= {name: TYPES.get(kind, cel.Type.DYN) for name, kind in results.items()}
-        variables[SOURCE] = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-        self._environment = cel.NewEnv(variables=variables)
+        events = ((f"event.{name}", kind) for name, kind in self.fields.items())
+        self._variables = (*events, *self.results.items())
 
     def compile(self, source: str) -> "Expression":
         """Check an expression. Raises ExpressionError."""
-        try:
-            return Expression(source, self._environment.compile(source))
-        except RuntimeError as error:
-            raise ExpressionError(_explain(str(error))) from None
+        return Expression(source, _compiled(self._variables, source))
 
     def with_results(self, name: str, results: Mapping[str, str]) -> "Scope":
         """This scope and the results of an action that is called `name`."""
@@ -73,6 +70,26 @@ class Scope:
         """The variables that expressions of this scope see for one event."""
         known = {f"event.{name}": event.data[name] for name in self.fields if event.data.get(name) is not None}
         return known | {SOURCE: dict(event.data)}
+
+
+Variables = tuple[tuple[str, str], ...]
+"""Names and their simple types."""
+
+
+@lru_cache(maxsize=200)
+def _environment(variables: Variables) -> Any:
+    """An environment with these variables: rules on the same events share one."""
+    declared = {name: TYPES.get(kind, cel.Type.DYN) for name, kind in variables}
+    return cel.NewEnv(variables=declared | {SOURCE: cel.Type.Map(cel.Type.STRING, cel.Type.DYN)})
+
+
+@lru_cache(maxsize=2000)
+def _compiled(variables: Variables, source: str) -> Any:
+    """A compiled expression: thousands of rules say `event.id`. Raises ExpressionError."""
+    try:
+        return _environment(variables).compile(source)
+    except RuntimeError as error:
+        raise ExpressionError(_explain(str(error))) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +276,9 @@ def _parts(text: str) -> list[Part]:
 
 def _closing(text: str, start: int) -> int:
     """Find the brace that ends an expression, past nested braces and quoted strings."""
+    end = text.find("}", start)
+    if end >= 0 and not _NESTS.search(text, start, end):
+        return end
     depth = 0
     for found in _STRING_OR_BRACE.finditer(text, start):
         if found[0] == "}" and depth == 0:

@@ -5,15 +5,14 @@ guess why a rule did or did not fire.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from reactor.events import Event
 from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Expression, Scope, Unknown
-from reactor.rules.controls import NO_CONTROLS, Controls, Unless
+from reactor.rules.controls import NO_CONTROLS, Controls
 
 
 class _Absent:
@@ -126,41 +125,6 @@ class Decision:
     def fired(self) -> bool:
         """Whether every clause held."""
         return all(finding.held for finding in self.findings)
-
-
-class Rules:
-    """All rules of one revision, found by event type."""
-
-    def __init__(self, rules: Sequence[CompiledRule]) -> None:
-        self.rules = tuple(rules)
-        self._by_type: dict[str, tuple[CompiledRule, ...]] = {}
-        self._unless = [
-            (rule, rule.controls.unless)
-            for rule in self.rules
-            if rule.controls.unless and rule.controls.enforce != "off"
-        ]
-
-    def asking_for(self, event_type: str) -> tuple[CompiledRule, ...]:
-        """The rules whose `on` names this type. Kept per type: there are few types and many events."""
-        known = self._by_type.get(event_type)
-        if known is None:
-            known = tuple(r for r in self.rules if any(fnmatchcase(event_type, glob) for glob in r.on))
-            if len(self._by_type) < 1000:  # types come from outside: a flood of new ones must not fill the memory
-                self._by_type[event_type] = known
-        return known
-
-    def put_to(self, event: Event) -> list[Decision]:
-        """Put every rule that asks for the event's type to it, in the order of the files."""
-        return [rule.put_to(event) for rule in self.asking_for(event.type)]
-
-    def called_off(self, event: Event) -> list[tuple[CompiledRule, Unless]]:
-        """The rules that wait for no such event as this one, in the order of the files."""
-        return [(rule, unless) for rule, unless in self._unless if unless.is_met_by(event)]
-
-    def fired(self, event: Event) -> list[Decision]:
-        """The decisions of the rules that fire on an event, in the order of the files. A rule that is off never does."""
-        decisions = (rule.fire(event) for rule in self.asking_for(event.type) if rule.controls.enforce != "off")
-        return [decision for decision in decisions if decision]
 
 
 def compile_match(patterns: Mapping[str, Any]) -> tuple[Clause, ...]:
