@@ -6,13 +6,15 @@ what a rule remembers between events is asked by the script that stores the plan
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reactor.events import Event, Sighting
+from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Unknown
-from reactor.rules.controls import Controls, Key, Limit
+from reactor.rules.controls import Controls, Key, Limit, Retry
 from reactor.rules.durations import written
+from reactor.rules.late import KEEP, Asked, Earlier, rendered
 from reactor.rules.match import CompiledRule, Decision, Finding
 from reactor.rules.ruleset import Rules
 from reactor.store.log import Entry
@@ -35,8 +37,8 @@ class Occasion:
 
     @property
     def time(self) -> int:
-        """When it happened, or else when it was accepted, in milliseconds since the epoch."""
-        return self.event.time or self.entry.accepted
+        """When it happened, or else was accepted, in milliseconds since the epoch; a replay happens when it is asked for."""
+        return self.entry.accepted if self.event.generation else self.event.time or self.entry.accepted
 
     @property
     def key(self) -> str:
@@ -138,7 +140,7 @@ def _bound(limit: Limit) -> Bound:
 
 def _timer(rule: CompiledRule, occasion: Occasion) -> NewTimer | None:
     """What the rule waits for. The timer of `for` is the state's: told twice of it, a rule waits once."""
-    controls, own = rule.controls, _digest("timer", occasion.event.source, occasion.event.id, rule.name)
+    controls, own = rule.controls, _digest("timer", row_id(occasion.event, rule.name, 0))
     if controls.hold:
         return _hold(rule, occasion, controls.hold)
     if controls.unless:
@@ -156,7 +158,8 @@ def _hold(rule: CompiledRule, occasion: Occasion, duration: int) -> NewTimer:
     if verdict.after != sighting.state:
         raise _Withheld("for", asked, f"the resource is {verdict.after} by now")
     resource, entered = (occasion.table, verdict.kind, verdict.id), verdict.entered or 0
-    timer = _digest("for", flow_id(rule, "/".join(resource)), str(entered))
+    again = str(occasion.event.generation)
+    timer = _digest("for", flow_id(rule, "/".join(resource)), str(entered), again)
     return NewTimer("for", timer, duration, asked, resource=resource, entered=entered)
 
 
@@ -174,20 +177,36 @@ def _called_off(occasion: Occasion, rules: Rules) -> tuple[tuple[str, int], ...]
 
 
 def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
-    """The rows of a rule's actions with every argument rendered, so that nothing is left to look up. Raises Unknown.
+    """The rows of a rule's actions, each of which follows the one before. Raises Unknown.
 
+    Every argument is rendered, but for those that mention what an earlier action will have come to.
     One action that can't be rendered is enough for none: a list of actions that stops in its middle is nobody's intention.
     """
     rule, values = decision.rule, decision.rule.scope.values(event)
-    ids = [row_id(event, rule.name, number) for number in range(len(rule.actions))]
+    ids = ["", *(row_id(event, rule.name, number) for number in range(len(rule.actions))), ""]
+    earlier: dict[str, Earlier] = {}
     rows = []
-    for number, action in enumerate(rule.actions):
+    for number, action in enumerate(rule.actions, start=1):
         try:
-            what = action.what(action.arguments.render(values), event, rule.name)
+            what = rendered(Asked(action, event, rule.name), rule.scope, values, earlier)
         except Unknown as error:
-            raise Unknown(f"action {number + 1}: {error}") from None
-        rows.append(NewRow(ids[number], rule.name, action.kind, action.api, what, action.operation))
+            raise Unknown(f"action {number}: {error}") from None
+        if action.name:
+            earlier[action.name] = Earlier(ids[number], action.results)
+            what |= {KEEP: True} if _is_wanted_whole(action, rule.actions[number:]) else {}
+        row = NewRow(ids[number], rule.name, action.kind, action.api, what, action.operation)
+        rows.append(replace(row, follows=ids[number - 1], next=ids[number + 1], retry=_retry(rule.controls.retry)))
     return tuple(rows)
+
+
+def _is_wanted_whole(action: CompiledAction, later: Sequence[CompiledAction]) -> bool:
+    """Whether a later action mentions the whole answer of this one, which is not kept otherwise."""
+    return any(each.arguments.late({f"{action.name}.data"}) for each in later)
+
+
+def _retry(retry: Retry) -> dict[str, int] | None:
+    said = {name: value for name, value in asdict(retry).items() if value is not None}
+    return said or None
 
 
 def row_id(event: Event, rule: str, number: int) -> str:

@@ -14,10 +14,13 @@ import structlog
 from reactor.apis.client import ApiClient
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
+from reactor.handlers.call import attempts_of
 from reactor.handlers.context import Context, LeaseLost
+from reactor.handlers.late import completed
 from reactor.handlers.table import GIVING_UP, HANDLERS
-from reactor.queue import JobQueue, Popped
+from reactor.queue import JobQueue, Popped, Ticket
 from reactor.reload import Live
+from reactor.rules.cel import Unknown
 from reactor.runs import Runner
 from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
@@ -123,6 +126,8 @@ class Worker:
             ending = await attempt(row, self.context)
             if await self._finish(job, ending):
                 failpoint("worker.after_finish")
+                if ending.state == "done" and row.next:
+                    await self.queue.enqueue([Ticket(row.next)])
                 self._report(row, ending, time.monotonic() - began)
             else:
                 log.warning("job lost", job=row.id, rule=row.rule, event_id=row.event, error="another worker has it")
@@ -219,13 +224,15 @@ async def attempt(row: Row, context: Context) -> Ending:
 
 
 async def _attempted(row: Row, context: Context) -> Ending:
-    if row.attempts > context.settings.attempts:
+    if row.attempts > attempts_of(row, context.settings):
         return Ending("dead", error=f"{row.attempts - 1} attempts ended with their worker; see the workers' logs")
     handler = HANDLERS.get(row.action)
     if handler is None:
         return Ending("dead", error=f"no handler for action {row.action!r}; there are {', '.join(HANDLERS)}")
     try:
-        return await handler(row, context)
+        return await handler(await completed(row, context.ledger), context)
+    except Unknown as error:
+        return Ending("dead", error=f"an argument has no value: {error}")
     except (LeaseLost, StoreUnavailable):
         raise
     except Exception as error:  # the boundary: a fault in one job must not end the other jobs of this process

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 import structlog
 
 from reactor.apis.client import Api
@@ -18,11 +19,15 @@ from reactor.apis.provider import look, put
 from reactor.errors import GateClosed, PermanentError, TemporaryError, UnknownOutcome
 from reactor.failpoints import failpoint
 from reactor.handlers.context import Context, LeaseLost
+from reactor.rules.late import KEEP
 from reactor.settings import Settings
 from reactor.store.ledger import Ending, Ledger, Row
 
 LOCKED_PAUSE = 0.5
 """Seconds before asking again for the lock on a name that another row holds."""
+
+LARGEST_ANSWER = 64 * 1024
+"""Bytes of an answer that a row keeps for a later action."""
 
 SOON = (0.2, 1.0, 3.0, 10.0)
 """Seconds to the next attempts where the API is only not ready yet: its events can come before its state is committed."""
@@ -59,7 +64,7 @@ async def call(row: Row, context: Context) -> Ending:
         return Ending("unknown", error=str(error))
     except PermanentError as error:
         return Ending("dead", error=str(error))
-    return Ending("done", result=_result(api, operation, effect))
+    return Ending("done", result=_result(api, operation, effect) | _answer(row, effect))
 
 
 async def operate(
@@ -96,6 +101,14 @@ def _result(api: Api, operation: str, effect: Effect) -> dict[str, Any]:
     return {"how": effect.how, create.resource: {"id": look(kind.id, made), "name": look(kind.name, made)}}
 
 
+def _answer(row: Row, effect: Effect) -> dict[str, Any]:
+    """The whole answer, where a later action of the rule wants it."""
+    if KEEP not in row.what:
+        return {}
+    size = len(orjson.dumps(effect.reply.data))
+    return {"data": effect.reply.data} if size <= LARGEST_ANSWER else {"left_out": f"an answer of {size} bytes"}
+
+
 async def behind_gate(row: Row, error: GateClosed, ledger: Ledger) -> Ending:
     """Close the gate for all workers, and wait behind it; the attempt does not count."""
     await ledger.close_gate(row.api, str(error), error.delay, operation=error.operation)
@@ -103,15 +116,21 @@ async def behind_gate(row: Row, error: GateClosed, ledger: Ledger) -> Ending:
     return Ending("due", error=str(error), delay=error.delay, spent=False)
 
 
+def attempts_of(row: Row, settings: Settings) -> int:
+    """How many attempts a row has: its rule may say."""
+    return row.retry.get("attempts", settings.attempts)
+
+
 def again(row: Row, error: TemporaryError, settings: Settings) -> Ending:
     """Try again when the API says so, soon for what passes by itself, else after a doubling pause; dead at the last.
 
     The pause is between half and all of its length, so that a crowd spreads.
     """
-    if row.attempts >= settings.attempts:
+    if row.attempts >= attempts_of(row, settings):
         return Ending("dead", error=f"after {row.attempts} attempts: {error}")
     doublings = min(row.attempts - 1, MOST_DOUBLINGS)
-    longest = min(settings.backoff * 2**doublings, settings.backoff_limit)
+    first = row.retry["backoff"] / 1000 if "backoff" in row.retry else settings.backoff
+    longest = min(first * 2**doublings, max(first, settings.backoff_limit))
     if error.passing and row.attempts <= len(SOON):
         longest = min(longest, SOON[row.attempts - 1])
     delay = error.delay if error.delay is not None else longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret

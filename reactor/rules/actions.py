@@ -38,7 +38,10 @@ class CompiledAction(Protocol):
         """The operation of that API; empty for none."""
 
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule."""
+        """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule.
+
+        The arguments stand in it under their own names: what is open of them is filled in there, later.
+        """
 
 
 @dataclass(frozen=True, slots=True)

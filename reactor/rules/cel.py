@@ -7,7 +7,7 @@ Evaluate on the event loop's thread only: the library's thread safety is not kno
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -137,13 +137,16 @@ class Template:
 
     def late(self, names: Collection[str]) -> list[tuple[tuple[str | int, ...], str]]:
         """The texts, with their paths, that have an expression which mentions one of these variables."""
-        found = []
-        for path, text in _texts(self.value, ()):
-            sources = [part.text for part in _parts(text) if part.expression]
-            expressions = [self._expressions[source] for source in sources if source in self._expressions]
-            if any(expression.mentions(name) for expression in expressions for name in names):
-                found.append((path, text))
-        return found
+        return [
+            (path, text)
+            for path, text in _texts(self.value, ())
+            if any(expression.mentions(name) for expression in self.expressions([text]) for name in names)
+        ]
+
+    def expressions(self, texts: Iterable[str]) -> list[Expression]:
+        """The expressions in some of the texts."""
+        sources = [part.text for text in texts for part in _parts(text) if part.expression]
+        return [self._expressions[source] for source in sources if source in self._expressions]
 
     def sketch(self) -> "Sketch":
         """The value as far as it is known before any event."""

@@ -41,7 +41,10 @@ rules:
     for: 300ms
     do:
       - run: volume-and-sandbox
+        as: begun
         inputs: {volumeName: "data-of-${event.name}", snapshot: build-base}
+      - call: daytona.getVolume
+        parameters: {volumeId: "${begun.how == '' ? begun.run : event.id}"}
 """
 
 AGAIN = 0.2
