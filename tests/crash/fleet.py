@@ -40,6 +40,7 @@ class Member:
     name: str
     arguments: tuple[str, ...]
     port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
     child: Child | None = None
     skew: float = 0.0
     armed: str = ""
@@ -74,6 +75,7 @@ class Fleet:
     """Processes that ended at their start, as they do while there is no server."""
     _keepers: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _server_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _server_down: bool = False
     _ending: bool = False
 
     async def connect(self) -> str:
@@ -97,11 +99,11 @@ class Fleet:
         for name in names:
             await self.begin(name)
 
-    async def begin(self, name: str, *, armed: str = "") -> Member:
+    async def begin(self, name: str, *, armed: str = "", **environment: str) -> Member:
         """Start one; one that is armed with a failpoint is not started again."""
         arguments = ROLES[name.partition("-")[0]]
         port = free_port() if arguments[0] == "serve" else 0
-        member = Member(name, (*arguments, *(["--port", str(port)] if port else [])), port, armed=armed)
+        member = Member(name, (*arguments, *(["--port", str(port)] if port else [])), port, environment, armed=armed)
         self.members[name] = member
         await self._begin(member)
         return member
@@ -119,6 +121,7 @@ class Fleet:
         """End a process, or the server, as the kernel does; it is started again soon."""
         self.kills[name] += 1
         if name == SERVER:
+            self._server_down = True
             os.kill(self.server.pid, signal.SIGKILL)
             self._keep(SERVER, self._restart_server())
         elif child := self.members[name].child:
@@ -133,7 +136,9 @@ class Fleet:
 
     def is_there(self, name: str) -> bool:
         """Whether there is somebody to kill: between an end and the next start there is not."""
-        return not self._server_busy.locked() and self.server.running if name == SERVER else self.members[name].lives
+        if name == SERVER:
+            return not (self._server_busy.locked() or self._server_down)
+        return self.members[name].lives
 
     async def pause(self, name: str, seconds: float) -> None:
         """Stop a process, or the server, for so long, as swapping or a moving machine does."""
@@ -181,7 +186,7 @@ class Fleet:
 
     async def _begin(self, member: Member) -> None:
         base = self.directory / member.name
-        environment = {**self.environment, "REACTOR_FAILPOINT": member.armed}
+        environment = {**self.environment, **member.environment, "REACTOR_FAILPOINT": member.armed}
         member.child = await self.nursery.start(
             member.arguments, environment, base.with_suffix(".out"), base.with_suffix(".log"), skew=member.skew
         )
@@ -208,6 +213,7 @@ class Fleet:
         async with self._server_busy:
             began = time.monotonic()
             await asyncio.to_thread(self.server.restart, SERVER_PATIENCE)
+            self._server_down = False
             self.story.tell(f"server is back after {time.monotonic() - began:.2f} s")
 
     def _keep(self, name: str, work: "asyncio.Future[None] | object") -> None:

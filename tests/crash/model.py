@@ -45,6 +45,8 @@ class Seen:
     sandboxes: Sequence[Resource]
     states: Mapping[str, str]
     """What the state table says, by resource id."""
+    reconciled: bool
+    """Whether what no webhook told must have been found by now."""
     left: Mapping[str, int]
     """What should be empty: due set, queue, RQ's running jobs, unacknowledged events."""
 
@@ -137,8 +139,8 @@ def _effects(seen: Seen) -> tuple[list[Finding], list[Finding]]:
     for name, volume in by_name.items():
         if name not in wanted:
             extra.append(Finding(f"volume {name} was asked for by nobody", (name, volume["id"])))
-        must = (name.startswith(BUILD) and volume["id"] in ready) or name.startswith(DATA)
-        may = must or name.startswith(BUILD)
+        must = name.startswith(DATA) or (name.startswith(BUILD) and (volume["id"] in ready or seen.reconciled))
+        may = name.startswith((DATA, BUILD))
         sandboxes = on.pop(volume["id"], [])
         ids = (name, volume["id"], *(sandbox["id"] for sandbox in sandboxes))
         missing += [Finding(f"volume {name} has no sandbox", ids)] * (must and not sandboxes)
@@ -154,7 +156,7 @@ def _wanted_volumes(seen: Seen) -> Iterator[str]:
     yield from seen.asked
     ready = {entry.body["name"] for entry in seen.log if entry.body.get("newState") == "ready"}
     for name in seen.asked:
-        if name.startswith(ORDER) and name in ready:
+        if name.startswith(ORDER) and (name in ready or seen.reconciled):
             yield f"{DATA}of-{name}"
 
 
@@ -189,7 +191,7 @@ def _states(seen: Seen) -> Iterator[Finding]:
     said = {(entry.body["id"], entry.body.get("newState")) for entry in seen.log if "id" in entry.body}
     for resource in (*seen.volumes, *seen.sandboxes):
         known = seen.states.get(resource["id"])
-        if (resource["id"], resource["state"]) in said and known != resource["state"]:
+        if ((resource["id"], resource["state"]) in said or seen.reconciled) and known != resource["state"]:
             yield Finding(f"{resource['id']} is {resource['state']}, the state table says {known}", (resource["id"],))
 
 

@@ -96,7 +96,7 @@ class Nemesis:
         fleet.heal()
         await self.stand.weather()
         drained = await self._drain()
-        judgement = judge(await self.stand.observer.look())
+        judgement = judge(await self.stand.observer.look(reconciled=True))
         judgement.others += [Finding(what) for what in load.wrong]
         judgement.others += [Finding(f"{name} died by itself {count} times") for name, count in fleet.died.items()]
         if self.amplified:
@@ -148,13 +148,17 @@ class Nemesis:
         """Seconds until it is quiet, or until we stop looking."""
         began = time.monotonic()
         quiet_since: list[float] = []
+        observer = self.stand.observer
+
+        async def is_done() -> bool:
+            return await observer.is_quiet() and await observer.knows_all()
 
         async def stays_quiet() -> bool:
-            quiet_since[:] = [*quiet_since, time.monotonic()] if await self.stand.observer.is_quiet() else []
+            quiet_since[:] = [*quiet_since, time.monotonic()] if await is_done() else []
             return len(quiet_since) > 2
 
         if not await until(stays_quiet, PATIENCE, every=0.3):
-            self.stand.story.tell(f"not quiet after {PATIENCE:g} s: {await self.stand.observer.left()}")
+            self.stand.story.tell(f"not quiet after {PATIENCE:g} s: {await observer.left()}")
             return time.monotonic() - began
         self.stand.story.tell("quiet")
         return quiet_since[0] - began

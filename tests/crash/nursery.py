@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reactor.cli import main
-from reactor.cli import processes as loaded_for_serve_dispatch_work
+from reactor.cli import run as loaded_for_serve_dispatch_work
 from reactor.cli import runs as loaded_for_runs
 from reactor.embedded import bound_to_parent
 from reactor.failpoints import arm

@@ -44,6 +44,19 @@ class Observer:
             return False
         return not (await self.told("deliveries"))["underWay"]
 
+    async def knows_all(self) -> bool:
+        """Whether the state table has every volume and sandbox as it is, however that was told."""
+        state = await self.told("state")
+        known = await self._states(state)
+        return all(known.get(each["id"]) == each["state"] for each in (*state["volumes"], *state["sandboxes"]))
+
+    async def _states(self, state: Any) -> dict[str, str]:
+        """What the state table says of what there is, by id."""
+        found = [("volume", each["id"]) for each in state["volumes"]]
+        found += [("sandbox", each["id"]) for each in state["sandboxes"]]
+        states = await self._each([("HGET", KEYS.resource("daytona", kind, each), "state") for kind, each in found])
+        return {each: said.decode() for (_, each), said in zip(found, states, strict=True) if said}
+
     async def left(self) -> dict[str, int]:
         """Work that is not done yet."""
         groups = await self.redis.xinfo_groups(KEYS.log)
@@ -64,13 +77,12 @@ class Observer:
             queued, live = await pipeline.execute()
         return queued, live
 
-    async def look(self, *, tidied: bool = True) -> Seen:
-        """Everything that the model judges; `tidied` also asks for what dead workers left in RQ to be gone."""
+    async def look(self, *, tidied: bool = True, reconciled: bool = False) -> Seen:
+        """Everything that the model judges; `tidied` also asks for what dead workers left in RQ to be gone.
+
+        `reconciled` asks for what no webhook told to be known, too.
+        """
         deliveries, state = await self.told("deliveries"), await self.told("state")
-        resources = [*state["volumes"], *state["sandboxes"]]
-        kinds = ["volume"] * len(state["volumes"]) + ["sandbox"] * len(state["sandboxes"])
-        keys = [KEYS.resource("daytona", kind, each["id"]) for kind, each in zip(kinds, resources, strict=True)]
-        states = await self._each([("HGET", key, "state") for key in keys])
         if tidied:
             await until(self._is_tidy, TIDIED)
         return Seen(
@@ -82,7 +94,8 @@ class Observer:
             runs=await self._hashes(KEYS.run("")),
             volumes=state["volumes"],
             sandboxes=state["sandboxes"],
-            states={each["id"]: said.decode() for each, said in zip(resources, states, strict=True) if said},
+            states=await self._states(state),
+            reconciled=reconciled,
             left={**await self.left(), **(await self._strays() if tidied else {})},
         )
 

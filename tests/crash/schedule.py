@@ -30,10 +30,11 @@ WEATHER: tuple[Mapping[str, Any], ...] = (
     {"twin": 0.3, "delay": (0.0, 1.0)},
     {"reorder": 0.5, "duplicate": 0.1},
     {"event_before_commit": 0.3},
+    {"drop": 0.3},
     {"lost_reply": 0.2},
     {"api_error": 0.2},
     {"create_delay": 1.0, "name_race": 0.1},
-    {"lost_reply": 0.1, "api_error": 0.1, "twin": 0.1, "reorder": 0.2, "delay": (0.0, 0.5)},
+    {"lost_reply": 0.1, "api_error": 0.1, "twin": 0.1, "reorder": 0.2, "delay": (0.0, 0.5), "drop": 0.1},
     {"read_cache": 2.0, "list_lag": 2.0, "event_before_commit": 0.2},
 )
 """What is wrong with Daytona and Svix for a while."""
