@@ -10,7 +10,7 @@ from typing import Any
 
 from crash.fleet import MEMBERS, SERVER
 
-KILLS_PER_SECOND = 1.5
+KILLS_PER_SECOND = 1.0
 OTHERS_PER_KILL = 0.5
 
 PAUSE = (2.5, 4.5)

@@ -73,7 +73,7 @@ async def stand_in(
     config = shutil.copytree(CONFIG, directory / "config")
     (config / "rules" / "orders.yaml").write_text(RULE)
     story = Story(directory)
-    settings = EmulatorSettings(time_scale=0.02, retry_scale=0.02, retry_limit=2.0, seed=seed)
+    settings = EmulatorSettings(time_scale=0.02, retry_scale=0.02, retry_limit=5.0, seed=seed)
     variables = {**ENVIRONMENT, "REACTOR_CONFIG": str(config), **(environment or {})}
     async with (
         running(settings) as url,
