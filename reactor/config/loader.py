@@ -36,6 +36,9 @@ from reactor.workflows.program import compile_program
 from reactor.yaml12 import Document, expected_one_of, load, validate
 
 M = TypeVar("M", bound=BaseModel)
+LARGEST_SUM = 32 * 1024 * 1024
+"""Bytes that all files may have together: what is more would be read for minutes."""
+
 ARAZZO = ".arazzo.yaml"
 TESTS = ".test.yaml"
 """How the names of Arazzo documents end, and those of tests beside rules, which no decision needs."""
@@ -175,6 +178,8 @@ class _Loader:
         """A file's bytes, which become part of the revision; None if it can't be read."""
         try:
             self.texts[name] = self.files.read(name)
+            if sum(map(len, self.texts.values())) > LARGEST_SUM:
+                raise OSError(0, f"makes the directory larger than {LARGEST_SUM} bytes")
         except OSError as error:
             self.problems.append(Problem(self.files.place(name), 0, 0, f"can't be read: {error.strerror}{remedy}"))
             return None

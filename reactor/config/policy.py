@@ -6,7 +6,7 @@ Owns the format of `config/policy.yaml` and its meaning. Without that file every
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -38,6 +38,9 @@ class Grant(Model):
     calls: Globs | None = Field(None, description="Operations, also those that workflows call: daytona.get*.")
     never: Globs = Field([], description="Operations that may not be called whatever `calls` says: daytona.delete*.")
     workflows: Globs | None = Field(None, description="Documents of config/workflows that may be run.")
+    targets: Globs | None = Field(None, description="Targets of config/targets.yaml that may be told something.")
+    events: Globs | None = Field(None, description="Types of events that may be made.")
+    handlers: Globs | None = Field(None, description="Handlers of one's own that may be asked to perform.")
 
 
 class PolicyFile(Model):
@@ -49,6 +52,15 @@ class PolicyFile(Model):
         """What a file may do; None for one that the policy does not know."""
         name = Path(file).name
         return next((grant for grant in self.policy if _fits(name, grant.files)), None)
+
+
+NAMED: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("document", "workflows"),
+    "notify": ("target", "targets"),
+    "emit": ("type", "events"),
+    "perform": ("handler", "handlers"),
+}
+"""What an action of a kind names, besides operations, and the list of a grant that says which of them are allowed."""
 
 
 def policy_faults(
@@ -80,9 +92,11 @@ def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Progr
     if not _may(action.kind, grant.actions):
         yield f"found the action `{action.kind}`, which policy.yaml does not grant to this file: {_granted(grant.actions)}"
         return
-    document = getattr(action, "document", "")
-    if document and not _may(document, grant.workflows):
-        yield f"found {document!r}, which policy.yaml does not let this file run: {_granted(grant.workflows)}"
+    if action.kind in NAMED:
+        attribute, field = NAMED[action.kind]
+        name, granted = getattr(action, attribute), getattr(grant, field)
+        if not _may(name, granted):
+            yield f"found {name!r}, which policy.yaml does not let this file {action.kind}: {_granted(granted)}"
     for operation, through in _operations(action, programs):
         if _fits(operation, grant.never) or not _may(operation, grant.calls):
             granted = _granted(grant.calls)

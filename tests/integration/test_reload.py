@@ -1,7 +1,9 @@
 """A changed configuration comes into force whole, while everything runs; a bad one changes nothing and says so."""
 
+import asyncio
 import os
 import shutil
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,24 @@ async def test_half_of_the_rules_may_go_unasked(opened: Opened, directory: Path)
     await twice(reloader.look)
 
     assert names(live) == ["one"]
+
+
+async def test_the_loop_goes_on_while_thousands_of_rules_are_loaded(opened: Opened, directory: Path) -> None:
+    live, reloader = watching(opened, directory)
+    for part in range(10):
+        many = rules(*(f"team-{part}-{number}" for number in range(200)))
+        (directory / "rules" / f"part-{part}.yaml").write_text(many)
+    await reloader.look()
+
+    loading, gaps = asyncio.create_task(reloader.look()), []
+    while not loading.done():
+        began = time.monotonic()
+        await asyncio.sleep(0.001)
+        gaps.append(time.monotonic() - began)
+
+    assert len(names(live)) == 2001
+    assert len(gaps) > 10
+    assert max(gaps) < 2.0
 
 
 async def test_a_signing_secret_in_a_file_is_rotated_without_a_restart(

@@ -94,6 +94,12 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_directory_that_is_far_too_large_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reactor.config.loader.LARGEST_SUM", 1000)
+
+    assert any("makes the directory larger than 1000 bytes" in problem for problem in problems(directory))
+
+
 def problems(directory: Path) -> list[str]:
     """What is wrong, one `file:line:column: message` for each mistake."""
     with pytest.raises(ConfigError) as refused:

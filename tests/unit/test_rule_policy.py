@@ -67,6 +67,14 @@ def test_a_workflow_that_is_not_granted_is_an_error(tmp_path: Path) -> None:
     assert "found 'volume-and-sandbox', which policy.yaml does not let this file run: it may use safe-*" in found
 
 
+def test_what_an_action_names_is_granted_by_its_own_list(tmp_path: Path) -> None:
+    emit = "emit: team.volume-ready\n        data: {}"
+
+    [found] = said(tmp_path, '  - {files: "*", events: ["other.*"]}', emit)
+
+    assert "found 'team.volume-ready', which policy.yaml does not let this file emit: it may use other.*" in found
+
+
 def test_a_pattern_that_fits_no_operation_is_an_error(tmp_path: Path) -> None:
     [found] = said(tmp_path, '  - {files: "*", never: ["daytona.delte*"]}')
 
