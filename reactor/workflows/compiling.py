@@ -35,7 +35,8 @@ from reactor.yaml12 import Path, expected_one_of
 Thing = TypeVar("Thing")
 
 _QUALIFIED: Final = re.compile(r"\{?\$sourceDescriptions\.(?P<source>[\w-]+)\.(?P<id>[^{}#]+)\}?")
-_POINTED: Final = re.compile(r"\{?\$sourceDescriptions\.(?P<source>[\w-]+)\.url\}?#(?P<pointer>/.*)")
+_POINTED: Final = re.compile(r"\{?\$sourceDescriptions\.(?P<source>[\w-]+)(?P<url>\.url)?\}?#(?P<pointer>/.*)")
+_SINGULAR: Final = re.compile(r"\$((?:\.[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]*'\])*)")
 NOTHING: Final[Template] = Literal(None)
 
 
@@ -162,7 +163,7 @@ class Compiler:
         return Body(kind, self.template(payload, (*path, "payload")), tuple(replacements))
 
     def _pointer(self, raw: model.Replacement, path: Path) -> tuple[str, ...]:
-        return self._tried(lambda: split_pointer(raw.target), (*path, "target"), ())
+        return self._tried(lambda: _target(raw), (*path, "target"), ())
 
     def operation(self, raw: model.Step, path: Path, sources: Sequence[model.Source]) -> OperationRef | None:
         """The operation of a step, None when it calls a workflow."""
@@ -172,14 +173,9 @@ class Compiler:
             "channelPath": raw.channel_path,
             "workflowId": raw.workflow_id,
         }
-        given = {name: text for name, text in named.items() if text}
-        if len(given) != 1:
-            found = " and ".join(given) or "nothing"
-            self.refuse(path, f"found {found} to perform, expected one of {', '.join(named)}")
-            return None
-        [(field_name, text)] = given.items()
-        if field_name == "channelPath" and (raw.action is None or all(s.type != "asyncapi" for s in sources)):
-            self.refuse(path, "found channelPath, expected with it an action and a source description of type asyncapi")
+        [(field_name, text)] = [(name, text) for name, text in named.items() if text]
+        if field_name == "channelPath" and all(source.type != "asyncapi" for source in sources):
+            self.refuse(path, "found channelPath, expected with it a source description of type asyncapi")
         if field_name == "workflowId":
             return None
         reference = self._reference(field_name, text, (*path, field_name), sources)
@@ -192,6 +188,10 @@ class Compiler:
         self, field_name: str, text: str, path: Path, sources: Sequence[model.Source]
     ) -> OperationRef | None:
         if pointed := _POINTED.fullmatch(text):
+            if not pointed["url"]:
+                self.note_at(path)(
+                    f"found {text!r}; the standard form is '{{$sourceDescriptions.{pointed['source']}.url}}#/…'"
+                )
             return self._pointed(pointed["source"], pointed["pointer"], path)
         if qualified := _QUALIFIED.fullmatch(text):
             if field_name != "operationId":
@@ -243,6 +243,16 @@ def compile_selector(raw: model.Selector) -> Selected:
         case "jsonpointer":
             return Selected(parse(raw.context), partial(at_pointer, pointer=split_pointer(raw.selector)))
     raise ExpressionError("found a selector of type xpath, expected jsonpath or jsonpointer: the APIs send JSON")
+
+
+def _target(raw: model.Replacement) -> tuple[str, ...]:
+    """Where a replacement is put. Raises ExpressionError."""
+    if raw.kind == "jsonpointer":
+        return split_pointer(raw.target)
+    path = _SINGULAR.fullmatch(raw.target) if raw.kind == "jsonpath" else None
+    if path is None:
+        raise ExpressionError(f"found the target {raw.target!r}, expected a JSON Pointer, or a JSONPath of one place")
+    return tuple(step.strip(".[]'") for step in re.findall(r"\.[\w-]+|\[[^\]]*\]", path[1]))
 
 
 def local_workflow(reference: str) -> str:

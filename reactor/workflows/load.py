@@ -20,10 +20,18 @@ from reactor.workflows.references import Checker, in_order
 from reactor.yaml12 import Path, expected_one_of
 
 
+def read_structure(content: str | bytes, file: str) -> tuple[yaml12.Document, model.ArazzoFile]:
+    """A document of the shape that the specification's JSON Schema asks for, whatever it means.
+
+    Raises ConfigError with every place where it has another shape.
+    """
+    yaml = yaml12.load(content, file)
+    return yaml, yaml12.validate(yaml, model.ArazzoFile)
+
+
 def load_document(content: str | bytes, file: str) -> Document:
     """The document in `content`; `file` names it in messages. Raises ConfigError with every problem found."""
-    yaml = yaml12.load(content, file)
-    loader = _Loader(yaml, yaml12.validate(yaml, model.ArazzoFile))
+    loader = _Loader(*read_structure(content, file))
     document = loader.document()
     if loader.compiler.problems:
         raise ConfigError(*set(loader.compiler.problems))
@@ -80,12 +88,8 @@ class _Loader:
     def _step(self, raw: model.Step, path: Path, inherited: "_Inherited", workflow_id: str) -> Step:
         compiler = self.compiler
         parameters = compiler.parameters(raw.parameters, (*path, "parameters"))
-        if not raw.workflow_id:
-            for number, parameter in enumerate(parameters):
-                if not parameter.where:
-                    compiler.refuse(
-                        (*path, "parameters", number), 'found no "in", expected path, query, header or cookie'
-                    )
+        if not raw.workflow_id and any(not parameter.where for parameter in parameters):  # of a reusable one
+            compiler.refuse((*path, "parameters"), 'found no "in", expected path, query, header or cookie')
         success = compiler.actions(raw.on_success, (*path, "onSuccess"), success=True)
         failure = compiler.actions(raw.on_failure, (*path, "onFailure"), success=False)
         return Step(
@@ -96,7 +100,7 @@ class _Loader:
             mode=raw.action,
             correlation=compiler.template(raw.correlation_id, (*path, "correlationId")) if raw.correlation_id else None,
             timeout=None if raw.timeout is None else raw.timeout / 1000,
-            depends_on=tuple(self._step_dependency(text, (*path, "dependsOn"), workflow_id) for text in raw.depends_on),
+            depends_on=tuple(self._step_dependency(text, workflow_id) for text in raw.depends_on),
             parameters=_overriding(inherited.parameters, parameters) if not raw.workflow_id else parameters,
             body=compiler.body(raw.request_body, (*path, "requestBody")),
             criteria=compiler.criteria(raw.success_criteria, (*path, "successCriteria")),
@@ -109,10 +113,7 @@ class _Loader:
     def _given_to_all(self, raw: Sequence[model.Reusable | model.Parameter], path: Path) -> tuple[Parameter, ...]:
         return tuple(replace(parameter, inherited=True) for parameter in self.compiler.parameters(raw, path))
 
-    def _step_dependency(self, text: str, path: Path, workflow_id: str) -> str:
-        if text.startswith("$steps."):
-            self.compiler.note_at(path)(f"found {text!r}; the standard form is {text.removeprefix('$steps.')!r}")
-            return text.removeprefix("$steps.")
+    def _step_dependency(self, text: str, workflow_id: str) -> str:
         return text.removeprefix(f"$workflows.{workflow_id}.steps.")
 
     def _inputs(self, schema: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -70,8 +70,6 @@ class Checker:
                 self._known_workflow(action.workflow, path)
             if action.step:
                 self._known_step(workflow, action.step, path)
-        if step.correlation and step.mode != "receive":
-            self.compiler.refuse((*path, "correlationId"), "found correlationId, expected it only with action: receive")
         self._check_values(workflow, references_of(step), path)
 
     def _check_cycle(self, workflow: Workflow, path: Path) -> None:
