@@ -12,9 +12,9 @@ from typing import Any, Final
 from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.openapi import Operation as Described
-from reactor.apis.provider import Provider, Resource
+from reactor.apis.provider import Provider, Resource, look, put
 from reactor.errors import ConfigError
-from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Operation, Slot
+from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Misfits, Operation, Slot
 from reactor.workflows.document import Document, OperationRef, Source
 
 Schema = Mapping[str, Any]
@@ -50,9 +50,10 @@ class Catalog:
                     return described(*found[0])
         return None
 
-    def names(self) -> Iterable[str]:
-        """All operation ids, for messages."""
-        return sorted({name for api in self.apis.values() for name in api.openapi.operations})
+    def names(self, reference: OperationRef) -> Iterable[str]:
+        """All operations in the form in which one is meant, by id or by method and path, for messages."""
+        operations = [each for api in self.apis.values() for each in api.openapi.operations.values()]
+        return sorted({f"{each.method} {each.path}" if reference.path else each.id for each in operations})
 
     def _places(self, source: Source | None) -> Iterator[list[Api]]:
         """Where to look, in order."""
@@ -152,8 +153,22 @@ def described(api: Api, operation: Described) -> Operation:
         deadline=(about and about.deadline) or DEFAULT_DEADLINE,
         slots=tuple(Slot(each.name, each.where, each.required) for each in operation.parameters),
         has_body=operation.body is not None,
+        misfits=_misfits(api, operation),
         needs_body=operation.body is not None and operation.body.required,
     )
+
+
+def _misfits(api: Api, operation: Described) -> Misfits:
+    """The body check of an operation. A create without a name gets one when it is performed."""
+    create = api.provider.creates.get(operation.id)
+
+    def misfits(body: Any) -> list[tuple[tuple[str | int, ...], str, str]]:
+        if create and isinstance(body, Mapping) and not look(create.name, body):
+            body = put(create.name, body, "a-name")
+        problems = api.openapi.body_problems(operation, body)
+        return [(problem.path, str(problem), problem.keyword) for problem in problems]
+
+    return misfits
 
 
 def _first(provider: Provider, holds: Callable[[Resource], bool]) -> str:

@@ -1,8 +1,8 @@
 """`reactor workflows`: check Arazzo documents and explain how they will run."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from click.shell_completion import CompletionItem
 from reactor.catalog import Catalog
 from reactor.cli.catalog import config_option, json_option, loaded, settings_of
 from reactor.config import ARAZZO
-from reactor.errors import ReactorError
-from reactor.workflows.load import load_document
+from reactor.errors import ConfigError, Problem, ReactorError
+from reactor.workflows.load import load_document, read_structure
 from reactor.workflows.program import Program, compile_program
 from reactor.yaml12 import expected_one_of
 
 EXAMPLES = """\b
 Examples:
   reactor workflows check config/workflows/*.arazzo.yaml
+  reactor workflows check --json provision.arazzo.yaml
   reactor workflows explain volume-and-sandbox
 """
 
@@ -107,24 +108,58 @@ def workflows() -> None:
 
 @workflows.command(epilog=EXAMPLES)
 @click.argument("documents", nargs=-1, required=True, metavar="WORKFLOW...", shell_complete=complete_document)
+@click.option("--shape", is_flag=True, help="Only whether it has the shape that the specification's schema asks for.")
 @config_option
-def check(documents: tuple[str, ...], config: Path | None) -> None:
-    """Check documents against the configured APIs: every mistake with its place, and what is not standard."""
-    directory, catalog, failed = settings_of(config).config, Catalog(loaded(config).apis), False
-    for path in (document_of(named, directory) for named in documents):
-        try:
-            document = load_document(read(path), str(path))
-            document = compile_program(document, catalog.for_document(document)).document
-        except ReactorError as error:
-            click.echo(str(error), err=True)
-            failed = True
-            continue
-        for warning in document.warnings:
-            click.echo(f"warning: {warning}")
-        steps = sum(len(workflow.steps) for workflow in document.workflows.values())
-        click.echo(f"{path}: {len(document.workflows)} workflows, {steps} steps")
-    if failed:
+@json_option
+def check(documents: tuple[str, ...], shape: bool, config: Path | None, as_json: bool) -> None:
+    """Check documents against the configured APIs: every mistake with its place, and what is not standard.
+
+    Exits with 1 if there are errors. With --shape neither APIs nor expressions are looked at.
+    """
+    directory = settings_of(config).config
+    catalog = None if shape else Catalog(loaded(config).apis)
+    checked = [_checked(document_of(named, directory), catalog) for named in documents]
+    if as_json:
+        click.echo(orjson.dumps([asdict(each) for each in checked], option=orjson.OPT_INDENT_2).decode())
+    else:
+        _tell(checked)
+    if any(problem.severity == "error" for each in checked for problem in each.problems):
         raise SystemExit(1)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A document, and everything that is wrong with it or not standard. The numbers are 0 for one that can't be read."""
+
+    document: str
+    workflows: int
+    steps: int
+    problems: tuple[Problem, ...]
+
+
+def _checked(path: Path, catalog: Catalog | None) -> Checked:
+    """Check a document; without a catalog only its shape. Raises ReactorError when it is not there."""
+    content = read(path)
+    try:
+        if catalog is None:
+            raw = read_structure(content, str(path))[1]
+            return Checked(str(path), len(raw.workflows), sum(len(each.steps) for each in raw.workflows), ())
+        document = load_document(content, str(path))
+        document = compile_program(document, catalog.for_document(document)).document
+    except ConfigError as error:
+        return Checked(str(path), 0, 0, error.problems)
+    steps = sum(len(workflow.steps) for workflow in document.workflows.values())
+    return Checked(str(path), len(document.workflows), steps, document.warnings)
+
+
+def _tell(checked: Iterable[Checked]) -> None:
+    """Mistakes go to stderr, as those of every command."""
+    for each in checked:
+        for problem in each.problems:
+            wrong = problem.severity == "error"
+            click.echo(str(problem) if wrong else f"warning: {problem}", err=wrong)
+        if each.steps:
+            click.echo(f"{each.document}: {each.workflows} workflows, {each.steps} steps")
 
 
 @workflows.command(epilog=EXAMPLES)

@@ -314,8 +314,9 @@ class _Loader:
                 if (content := self._content(path)) is None:
                     continue
                 document = load_document(content, self.files.place(path))
-                self.problems += [replace(warning, severity="warning") for warning in document.warnings]
-                workflows[name] = WorkflowFile(content, compile_program(document, catalog.for_document(document)))
+                program = compile_program(document, catalog.for_document(document))
+                self.problems += program.document.warnings
+                workflows[name] = WorkflowFile(content, program)
             except ConfigError as error:
                 self.problems += error.problems
                 broken.add(name)

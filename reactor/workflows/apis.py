@@ -3,9 +3,9 @@
 Only the shape of that knowledge: who has it (provider files, OpenAPI documents) implements `Apis`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from reactor.workflows.document import OperationRef, Source
 
@@ -51,6 +51,10 @@ class Slot:
     required: bool = False
 
 
+Misfits = Callable[[Any], Sequence[tuple[tuple[str | int, ...], str, str]]]
+"""Each place of a body that does not fit the schema, what is wrong with it, and the word of the schema that says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `by` is the parameter that says which resource it reads or moves; `by_name` if a name will do.
@@ -60,7 +64,7 @@ class Operation:
     `holds` marks a server-side long poll: it answers 200 when a state listed in the request body at `awaits` is
     reached, and 408 for "still waiting". `security` are the (place, name) of parameters that authenticate.
     `deadline` is in seconds. `slots` are the parameters it takes, `has_body` whether it takes a body, `needs_body` whether
-    it must have one; None where that is not known.
+    it must have one; None where that is not known. `misfits` says where a body does not fit its schema.
     """
 
     api: str
@@ -78,6 +82,7 @@ class Operation:
     deadline: float = DEFAULT_DEADLINE
     slots: tuple[Slot, ...] | None = None
     has_body: bool | None = None
+    misfits: Misfits | None = field(default=None, compare=False, repr=False)
     needs_body: bool | None = None
 
     def authenticates(self, where: str, name: str) -> bool:
@@ -96,5 +101,5 @@ class Apis(Protocol):
     def operation(self, reference: OperationRef, source: Source | None) -> Operation | None:
         """The operation meant by a document; `source` is None when it does not say where to look."""
 
-    def names(self) -> Iterable[str]:
-        """All operation ids, for messages."""
+    def names(self, reference: OperationRef) -> Iterable[str]:
+        """All operations in the form in which one is meant, by id or by method and path, for messages."""

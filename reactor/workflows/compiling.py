@@ -7,7 +7,7 @@ nothing of how steps and workflows refer to each other.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -55,7 +55,7 @@ class Compiler:
 
     def note_at(self, path: Path) -> Note:
         """Takes the warnings of what stands at `path`."""
-        return lambda message: self.warnings.append(self.yaml.problem(path, message))
+        return lambda message: self.warnings.append(replace(self.yaml.problem(path, message), severity="warning"))
 
     def template(self, value: Any, path: Path) -> Template:
         """A value with its expressions."""

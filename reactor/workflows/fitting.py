@@ -4,13 +4,14 @@ Documents are written against other versions and extracts of an API's descriptio
 so, with a warning; what an operation can't be called with is refused when the document is read, not when it runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from reactor.workflows.apis import Operation, Slot
-from reactor.workflows.document import Parameter, Step
+from reactor.workflows.document import Body, Parameter, Step
+from reactor.workflows.expressions import Literal, Template, Tree
 from reactor.yaml12 import expected_one_of
 
 NEARLY: Final = 0.8
@@ -74,6 +75,37 @@ class Fitting:
         return free[0] if len(free) == len(unknown) == 1 else None
 
 
+ALTERNATIVES: Final = frozenset({"anyOf", "oneOf", "not", "if"})
+"""Words of a schema that judge a value as a whole: with an expression in it, nothing can be said."""
+
+Place = tuple[str | int, ...]
+
+
+def _misfits(body: Body, operation: Operation) -> Iterator[str]:
+    """Where a body can't fit its schema, whatever its expressions come to."""
+    value, holes = _sketch(body.payload, ())
+    if operation.misfits is None or body.replacements or () in holes:
+        return
+    for place, message, word in operation.misfits(value):
+        within = any(place[: len(hole)] == hole for hole in holes)
+        around = any(hole[: len(place)] == place for hole in holes)
+        if not within and not (around and word in ALTERNATIVES):
+            yield message
+
+
+def _sketch(template: Template, place: Place) -> tuple[Any, list[Place]]:
+    """A template's value as far as it stands in the document, and the places that expressions fill."""
+    if isinstance(template, Literal):
+        return template.value, []
+    if not isinstance(template, Tree):
+        return None, [place]
+    names: Sequence[str | int] = range(len(template.items)) if template.names is None else template.names
+    parts = [_sketch(item, (*place, name)) for name, item in zip(names, template.items, strict=True)]
+    holes = [hole for _, inner in parts for hole in inner]
+    values = [value for value, _ in parts]
+    return (values if template.names is None else dict(zip(names, values, strict=True))), holes
+
+
 def fit(step: Step, operation: Operation) -> tuple[Step, list[str], list[str]]:
     """A step as its operation can be called, what is wrong with it, and what was noted."""
     if operation.slots is None:
@@ -85,4 +117,6 @@ def fit(step: Step, operation: Operation) -> tuple[Step, list[str], list[str]]:
         fitted = replace(fitted, body=None)
     if operation.needs_body and not step.body:
         fitting.problems.append(f"found no requestBody, expected it: {operation.id} requires one")
+    if fitted.body:
+        fitting.problems.extend(_misfits(fitted.body, operation))
     return fitted, fitting.problems, fitting.notes

@@ -12,7 +12,7 @@ from reactor.workflows.apis import Apis, Operation
 from reactor.workflows.document import Document, OperationRef, Step, Workflow
 from reactor.workflows.fitting import fit
 from reactor.workflows.inputs import secret_inputs
-from reactor.workflows.polls import SHAPES, Poll, detect
+from reactor.workflows.polls import SHAPES, Poll, detect, is_plain_retry
 from reactor.yaml12 import expected_one_of
 
 At = tuple[str, str]
@@ -52,14 +52,17 @@ def compile_program(document: Document, apis: Apis) -> Program:
         raise ConfigError(*problems, *unfit)
     polls: dict[At, Poll] = {}
     explained: list[Explained] = []
+    odd: list[Problem] = []
     for workflow in document.workflows.values():
         own = {step_id: operation for (of, step_id), operation in operations.items() if of == workflow.id}
         for step in workflow.steps:
             poll = detect(workflow, step, own)
             if isinstance(poll, Poll):
                 polls[workflow.id, step.id] = poll
+                odd += [_noted(document, step, text) for text in _poll_notes(poll, step)]
             explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id))))
     secrets = secret_inputs(document, operations)
+    document = replace(document, warnings=tuple(sorted({*document.warnings, *odd})))
     return Program(document, operations, polls, tuple(explained), secrets)
 
 
@@ -80,7 +83,7 @@ def _operations(document: Document, apis: Apis) -> tuple[dict[At, Operation], li
 def _operation(document: Document, reference: OperationRef, apis: Apis) -> Operation:
     operation = apis.operation(reference, document.sources.get(reference.source or ""))
     if operation is None:
-        raise ConfigError(expected_one_of(str(reference), apis.names()))
+        raise ConfigError(expected_one_of(str(reference), apis.names(reference)))
     return operation
 
 
@@ -95,7 +98,7 @@ def _fitted(document: Document, operations: Mapping[At, Operation]) -> tuple[Doc
             return step
         step, wrong, unusual = fit(step, operation)
         problems.extend(_of_step(document, step, text) for text in wrong)
-        notes.extend(_of_step(document, step, text) for text in unusual)
+        notes.extend(_noted(document, step, text) for text in unusual)
         return step
 
     workflows = {
@@ -108,6 +111,22 @@ def _fitted(document: Document, operations: Mapping[At, Operation]) -> tuple[Doc
 
 def _of_step(document: Document, step: Step, message: str) -> Problem:
     return Problem(document.file, *step.place, f"step {step.id!r}: {message}")
+
+
+def _noted(document: Document, step: Step, message: str) -> Problem:
+    return replace(_of_step(document, step, message), severity="warning")
+
+
+def _poll_notes(poll: Poll, step: Step) -> Iterator[str]:
+    """What is odd about a poll, though it runs."""
+    if poll.outcomes and all(outcome != "leaves" for _, outcome, _ in poll.outcomes):
+        states = ", ".join(state for state, _, _ in poll.outcomes)
+        yield f"no state of a {poll.kind.name} lets it leave: they are {states}"
+    if any(is_plain_retry(action) and not action.patient for action in step.on_failure):
+        yield (
+            "found a retry without retryLimit or retryAfter, which would be tried once; "
+            f"as a poll it waits for {poll.patience:g} s: the standard form has both"
+        )
 
 
 def _explain(step: Step, poll: Poll | str, operation: Operation | None) -> tuple[str, str]:

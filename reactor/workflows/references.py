@@ -39,6 +39,24 @@ def references_of(step: Step) -> Iterator[Reference]:
         yield from step.body.references()
 
 
+def sent_by(step: Step) -> Iterator[Reference]:
+    """The expressions that a step needs before its call."""
+    for parameter in step.parameters:
+        yield from parameter.value.references()
+    if step.body:
+        yield from step.body.references()
+
+
+def never_before(workflow: Workflow, other_id: str, step: Step) -> bool:
+    """Whether a step can't have completed when another one begins: it comes later, and no action leads back."""
+    order = [each.id for each in workflow.steps]
+    if other_id not in order or order.index(other_id) < order.index(step.id):
+        return False
+    here, there = order.index(step.id), order.index(other_id)
+    later = (action for each in workflow.steps[there:] for action in each.actions)
+    return not any(action.step in order and order.index(action.step or "") <= here for action in later)
+
+
 @dataclass(frozen=True, slots=True)
 class Checker:
     """Checks the references of all workflows of a document; what it finds goes to the compiler's lists."""
@@ -71,6 +89,10 @@ class Checker:
             if action.step:
                 self._known_step(workflow, action.step, path)
         self._check_values(workflow, references_of(step), path)
+        for reference in sent_by(step):
+            if reference.root == "steps" and never_before(workflow, reference.path[0], step):
+                message = f"{reference.text} is of a later step, and nothing comes back here: it is null"
+                self.compiler.note_at(path)(message)
 
     def _check_cycle(self, workflow: Workflow, path: Path) -> None:
         """Ordered steps that still depend on later ones are a cycle."""

@@ -200,6 +200,62 @@ def test_an_unknown_operation_is_refused_with_the_nearest_names() -> None:
         compiled(document(SANDBOXES, call("getSandbx", "x")))
 
 
+SLIPS = """
+- {stepId: a, operationId: getSandbox, parameters: [*ID, {name: verbos, in: query, value: 1}]}
+- {stepId: b, operationId: createSandbox, requestBody: {payload: {volumes: [{mountPath: /data}], public: yes}}}
+- {stepId: c, operationPath: "{$sourceDescriptions.described.url}#/paths/~1sandboxs~1{id}/get"}
+- {stepId: d, operationId: startSandbox}
+""".replace("*ID", "{name: sandboxIdOrName, in: path, value: x}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "7:5: step 'a': parameter: found 'verbos', .*did you mean 'verbose'",
+        "8:5: step 'b': body.volumes.0.: found no 'volumeId', expected it: it is required",
+        "8:5: step 'b': body.public: found a string, expected boolean",
+        "9:5: step 'c': found 'GET /sandboxs/{id}', expected one of .*did you mean",
+        "10:5: step 'd': found no parameter 'sandboxIdOrName', expected it in path",
+    ],
+)
+def test_a_step_that_could_never_be_called_is_refused(said: str) -> None:
+    with pytest.raises(ConfigError, match=f"test.arazzo.yaml:{said}"):
+        compiled(document(SANDBOXES, SLIPS.lstrip()))
+
+
+def test_what_expressions_fill_is_not_judged_before() -> None:
+    payload = "{labels: $inputs.labels, volumes: [{volumeId: $inputs.v, mountPath: '/{$inputs.path}'}]}"
+    step = f"- {{stepId: a, operationId: createSandbox, requestBody: {{payload: {payload}}}}}\n"
+
+    assert told(compiled(document(SANDBOXES, step))) == {"a": "call: it calls createSandbox"}
+
+
+NEVER_LEFT = """
+- {stepId: early, operationId: getSandbox, parameters: [{name: sandboxIdOrName, in: path, value: $steps.poll.outputs.id}]}
+- stepId: poll
+  operationId: getSandbox
+  parameters: [{name: sandboxIdOrName, in: path, value: x}]
+  successCriteria: [{condition: $response.body#/state == 'startd'}]
+  onFailure: [{name: again, type: retry}]
+  outputs: {id: $response.body#/id}
+"""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "$steps.poll.outputs.id is of a later step, and nothing comes back here: it is null",
+        "no state of a sandbox lets it leave",
+        "as a poll it waits for 5400 s",
+    ],
+)
+def test_what_is_odd_about_a_document_that_runs_is_a_warning(said: str) -> None:
+    warnings = compiled(document(SANDBOXES, NEVER_LEFT.lstrip())).document.warnings
+
+    assert {warning.severity for warning in warnings} == {"warning"}
+    assert any(said in warning.message for warning in warnings)
+
+
 def test_a_command_of_a_toolbox_is_not_taken_for_one_of_runloop() -> None:
     toolbox = Source("box", "../openapi/daytona-io-toolbox-api-openapi.yml", "openapi")
     reference = OperationRef("box", id="executeCommand")
