@@ -2,7 +2,7 @@
 
 Owns nothing but the names. Off unless REACTOR_FAILPOINT is set, which only tests do; then `name` or `name:kill` ends the
 process with SIGKILL at that point, `name:pause` stops it with SIGSTOP until somebody sends SIGCONT. `name@N:action`
-acts at the Nth time the point is passed.
+acts at the Nth time the point is passed, `name@*:action` every time.
 """
 
 import os
@@ -28,6 +28,7 @@ NAMES = frozenset({
     "reconcile.after_keep",    # the watermark has moved on, the lease is held
 })  # fmt: skip
 
+EVERY = "*"
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}
 
 
@@ -38,7 +39,8 @@ class _Armed:
         point, _, action = setting.partition(":")
         self.name, _, count = point.partition("@")
         self.signal = SIGNALS[action or "kill"]
-        self.countdown = int(count or 1)
+        self.always = count == EVERY
+        self.countdown = 1 if self.always else int(count or 1)
         if self.name and self.name not in NAMES:
             raise ValueError(f"REACTOR_FAILPOINT names {self.name!r}; the points are: {', '.join(sorted(NAMES))}")
 
@@ -57,5 +59,5 @@ def failpoint(name: str) -> None:
     if name != _armed.name:
         return
     _armed.countdown -= 1
-    if _armed.countdown == 0:
+    if _armed.countdown == 0 or _armed.always:
         os.kill(os.getpid(), _armed.signal)

@@ -61,6 +61,17 @@ def test_a_paused_process_goes_on_when_told_and_stops_only_once() -> None:
     assert (process.returncode, output) == (0, "once\ntwice\n")
 
 
+def test_a_process_may_be_paused_every_time() -> None:
+    with started("web.after_verify@*:pause") as process:
+        for _ in range(2):
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=30)
+
+    assert (process.returncode, output) == (0, "once\ntwice\n")
+
+
 def test_an_unknown_point_is_refused_with_the_names_there_are() -> None:
     code, output, errors = ended("web.after_verfy")
 
