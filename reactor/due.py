@@ -79,6 +79,12 @@ class DuePoller:
             log.info("log trimmed", events=trimmed)
         await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
         await self.forget_ended_jobs()
+        await self.remind_of_pauses()
+
+    async def remind_of_pauses(self) -> None:
+        """Say what is paused as long as it is: a pause that nobody remembers looks like a fault."""
+        for pause in await self._store.brakes.pauses():
+            log.warning("paused", scope=str(pause.scope), by=pause.by, reason=pause.reason or None, held=pause.held)
 
     async def forget_ended_jobs(self) -> None:
         """A worker that died between the end of a row and of its RQ job left the job: RQ would show it for ever."""

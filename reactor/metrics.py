@@ -75,6 +75,7 @@ class _Shared(Collector):
             ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
         yield ended
         yield from _reconciled(figures.reconciled)
+        yield from _braked(figures)
         yield from _runs(figures)
         for counter, name, text in (
             (
@@ -111,6 +112,24 @@ def _processes(processes: Sequence[Process]) -> Iterator[Metric]:
         loaded.add_metric([role], min(each.loaded for each in processes if each.role == role))
     yield reloaded
     yield loaded
+
+
+def _braked(figures: Figures) -> Iterator[Metric]:
+    """What is paused, and how far the budgets reach."""
+    paused = GaugeMetricFamily("reactor_paused", "1 for what is paused.", labels=["scope"])
+    held = GaugeMetricFamily("reactor_held_rows", "Rows that a pause holds.", labels=["scope"])
+    for pause in figures.pauses:
+        paused.add_metric([str(pause.scope)], 1)
+        held.add_metric([str(pause.scope)], pause.held)
+    yield from (paused, held)
+    for name, text, prefix in (
+        ("reactor_creates", "Creates that an API was asked for.", "creates:"),
+        ("reactor_creates_refused", "Creates that waited because a budget was spent.", "creates_refused:"),
+    ):
+        family = CounterMetricFamily(name, text, labels=["api"])
+        for api, count in figures.counts_by(prefix).items():
+            family.add_metric([api], count)
+        yield family
 
 
 def _reconciled(marks: Mapping[str, Mark]) -> Iterator[Metric]:

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         "", description="Networks that calls may go to besides the public internet: `10.0.0.0/8,127.0.0.1/32`."
     )
     concurrency: int = Field(200, ge=1, le=5000, description="Jobs a worker process performs at once.")
+    creates_per_minute: int = Field(
+        6000,
+        ge=0,
+        description="Creates that one API is asked for in a minute, unless its file has `budgets:`; more wait. 0: no limit.",
+    )
     lease: float = Field(
         15.0, gt=0, description="A claimed job is free for others when its worker is silent for so long."
     )

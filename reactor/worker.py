@@ -255,7 +255,7 @@ async def _perform_alone(row: str, number: int) -> None:
     try:
         live = Live.load(settings.config)
         runner = Runner(live.config, store, queue, probe=settings.probe)
-        context = Context(settings, live.config, store.log, store.ledger, client, runner, live)
+        context = Context(settings, live.config, store.log, store.ledger, store.brakes, client, runner, live)
         [claim] = await store.ledger.claim([row], f"stock-{number}")
         if isinstance(claim, Row):
             await store.ledger.finish(claim, await attempt(claim, context))

@@ -32,6 +32,9 @@ class Claim(Protocol):
     async def note_absent(self, at: datetime) -> None:
         """Remember, before anything is asked for, that nothing of this name was there. Raises CallError."""
 
+    async def spend(self) -> None:
+        """Take one create from the budget of the API. Raises GateClosed when nothing is left of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Created:
@@ -78,6 +81,7 @@ class Creation:
             absent_at = looked_at
             await claim.note_absent(absent_at)
         failpoint("worker.after_look")
+        await claim.spend()
         try:
             reply = await self.client.call(self.api, self.operation, self.parameters, self._labelled(claim))
             if not isinstance(reply.data, Mapping):

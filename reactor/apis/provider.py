@@ -186,6 +186,12 @@ class Arazzo(Model):
     operations: dict[str, str] = Field({}, description="Another name, and the operation it means.")
 
 
+class Budgets(Model):
+    """How much of an API all workers together may use; where it says nothing, the settings do."""
+
+    creates_per_minute: int | None = Field(None, ge=0, description="Creates in a minute; 0: without limit.")
+
+
 def _server(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
@@ -206,6 +212,7 @@ class Provider(Model):
     quota: list[Answer] = Field([], description="Refusals until something is freed or paid for.")
     long_poll: dict[str, LongPoll] = {}
     arazzo: Arazzo = Arazzo()
+    budgets: Budgets = Budgets()
 
     @model_validator(mode="after")
     def _known_resources(self) -> "Provider":

@@ -20,6 +20,8 @@ COMMANDS = {
     "reload": "reload",
     "runs": "runs",
     "jobs": "jobs",
+    "pause": "pause",
+    "resume": "pause",
     "workflows": "workflows",
     "apis": "apis",
     "tokens": "tokens",

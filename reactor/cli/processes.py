@@ -153,7 +153,7 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
         try:
             with stop_on_signals() as stopping:
                 runner = Runner(live.config, store, queue, probe=settings.probe)
-                context = Context(settings, live.config, store.log, store.ledger, client, runner, live)
+                context = Context(settings, live.config, store.log, store.ledger, store.brakes, client, runner, live)
                 worker = Worker(store, queue, context)
                 operations = Operations("work", settings, store, queue, live, stopping)
                 async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:

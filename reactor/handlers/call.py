@@ -87,7 +87,7 @@ async def operate(
     if not look(create.name, body):
         body = put(create.name, body, f"{context.settings.instance}-{row.label}")
     creation = Creation(context.client, api, operation, parameters, body, if_exists)
-    created = await creation.run(RowClaim(row, context.ledger, context.settings.instance))
+    created = await creation.run(RowClaim(row, context, api))
     return Effect(created.how, Reply(200, {}, created.resource))
 
 
@@ -142,17 +142,17 @@ class RowClaim:
     """A claimed row as find-or-create knows it (`apis.create.Claim`)."""
 
     row: Row
-    ledger: Ledger
-    instance: str
+    context: Context
+    api: Api
 
     @property
     def label(self) -> tuple[str, str]:
         """Marks what this row makes, for this instance."""
-        return f"reactor/{self.instance}", self.row.label
+        return f"reactor/{self.context.settings.instance}", self.row.label
 
     async def lock(self, name: str) -> datetime | None:
         """Take the lock on a name. Raises TemporaryError while another row has it, LeaseLost."""
-        code, detail = await self.ledger.lock(self.row, name)
+        code, detail = await self.context.ledger.lock(self.row, name)
         if code < 0:
             raise LeaseLost("the lease was lost before the call")
         if code == 0:
@@ -161,5 +161,17 @@ class RowClaim:
 
     async def note_absent(self, at: datetime) -> None:
         """Write into the row that nothing of this name was there. Raises LeaseLost."""
-        if not await self.ledger.renew(self.row, absent_at=at.isoformat()):
+        if not await self.context.ledger.renew(self.row, absent_at=at.isoformat()):
             raise LeaseLost("the lease was lost before the call")
+
+    async def spend(self) -> None:
+        """Take one create from the API's budget. Raises GateClosed until the next minute when nothing is left of it."""
+        own = self.api.provider.budgets.creates_per_minute
+        budget = self.context.settings.creates_per_minute if own is None else own
+        wait = await self.context.brakes.spend(self.api.name, budget) if budget else 0.0
+        if wait:
+            raise GateClosed(
+                f"the budget of {self.api.name} is spent, {budget} creates a minute; the next go in {wait:.0f} s",
+                wait,
+                operation=self.row.operation,
+            )

@@ -9,6 +9,7 @@ from reactor.errors import ReactorError
 from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.settings import Settings
+from reactor.store.brakes import Brakes
 from reactor.store.ledger import Ending, Ledger, Row
 from reactor.store.log import EventLog
 
@@ -25,6 +26,7 @@ class Context:
     config: Config
     log: EventLog
     ledger: Ledger
+    brakes: Brakes
     client: ApiClient
     runs: Runner
     live: Live

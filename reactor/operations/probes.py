@@ -25,12 +25,13 @@ class Probes:
     async def readyz(self, request: Request) -> Response:
         """Redis is there, as it must be and writable, and the process is not about to end.
 
-        Says which configuration is in force, and why what is on disk is not: that leaves the process ready.
+        Says which configuration is in force, why what is on disk is not, and what is paused: that leaves the process ready.
         """
         if self._parts.stopping.is_set():
             return self._not_ready("the process was told to end")
         try:
             server = await self._parts.store.ready()
+            pauses = await self._parts.store.brakes.pauses()
         except StoreError as error:
             return self._not_ready(str(error))
         state = self._parts.live.now
@@ -41,6 +42,7 @@ class Probes:
             "revision": state.config.revision,
             "loaded": datetime.fromtimestamp(state.loaded, UTC).isoformat(timespec="seconds"),
             "refused": state.refused,
+            "paused": [str(pause.scope) for pause in pauses],
             "warnings": server.warnings,
         }
         return JSONResponse(detail)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reactor.store.brakes import Pause
 from reactor.store.client import available
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
@@ -24,10 +25,15 @@ class Figures:
     counts: Mapping[str, int]
     processes: Sequence[Process]
     reconciled: Mapping[str, Mark]
+    pauses: Sequence[Pause]
 
     def count(self, name: str) -> int:
         """A shared counter; 0 for one that nobody has raised."""
         return self.counts.get(name, 0)
+
+    def counts_by(self, prefix: str) -> dict[str, int]:
+        """The shared counters that are kept apart by a name after a prefix."""
+        return {name.removeprefix(prefix): value for name, value in self.counts.items() if name.startswith(prefix)}
 
 
 async def read_figures(store: Store) -> Figures:
@@ -45,6 +51,7 @@ async def read_figures(store: Store) -> Figures:
         aside=int(aside),
         dead=int(dead),
         unknown=int(unknown),
+        pauses=await store.brakes.pauses(),
         reconciled=await store.reconciles.marks(),
         processes=await store.revisions.processes(),
         counts={name.decode(): int(value) for name, value in counts.items()},

@@ -50,6 +50,9 @@ TABLE = (
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "entries go with their rows"),
     Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
+    Key("{i}:pauses", "hash", "what is paused (all, api:…, rule:…): since, until, by whom, why", "until resumed"),
+    Key("{i}:held:{scope}", "set", "rows that a pause keeps from being claimed", "until resumed"),
+    Key("{i}:budget:{api}", "string", "creates that an API was asked for", "a minute"),
     Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and a minute"),
     Key(
         "{i}:run:{run}",
@@ -222,6 +225,19 @@ class Keys:
     def gate(self, api: str) -> str:
         """Closed while it exists."""
         return f"{self.instance}:gate:{api}"
+
+    @property
+    def pauses(self) -> str:
+        """What is paused."""
+        return f"{self.instance}:pauses"
+
+    def held(self, scope: str) -> str:
+        """Rows that a pause holds."""
+        return f"{self.instance}:held:{scope}"
+
+    def budget(self, api: str) -> str:
+        """Creates of this minute."""
+        return f"{self.instance}:budget:{api}"
 
     def lock(self, lock: str) -> str:
         """Held by the row that creates a resource of this name."""

@@ -20,6 +20,9 @@ from reactor.store.scripts import Arg, Call, Scripts
 LOCK_MARGIN = 60.0
 """How many seconds longer than a lease the lock on a name lasts: a killed worker's successor must find it held."""
 
+PAUSED_LOOK = 600.0
+"""Seconds after which a paused row is looked at all the same; resuming lets it go at once."""
+
 HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 3600000)
 """Upper bounds, in milliseconds, of the buckets that count how long events took to be done."""
 
@@ -83,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a row can't be claimed: missing, finished, leased, early, gated or malformed."""
+    """Why a row can't be claimed: missing, finished, leased, early, paused, gated or malformed."""
 
     reason: str
     detail: str
@@ -123,9 +126,9 @@ class Ledger:
 
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
         """Lease rows for `worker`; each gets a fence higher than all before it. A row nobody can read is dead at once."""
+        others = (self._lease, worker, self._keys.gate(""), self._keys.held(""), int(PAUSED_LOOK * 1000))
         results = await self._scripts.run_many(
-            ("claim", (self._keys.row(row), self._keys.due), (row, self._lease, worker, self._keys.gate("")))
-            for row in rows
+            ("claim", (self._keys.row(row), self._keys.due, self._keys.pauses), (row, *others)) for row in rows
         )
         claims = [_claimed(row, result) for row, result in zip(rows, results, strict=True)]
         for row, claim in zip(rows, claims, strict=True):

@@ -3,6 +3,7 @@
 from redis import asyncio as aioredis
 
 from reactor.settings import Settings
+from reactor.store.brakes import Brakes
 from reactor.store.client import ServerCheck, connect, ready, refuse_newer
 from reactor.store.due import Due
 from reactor.store.jobs import Jobs
@@ -30,6 +31,7 @@ class Store:
             self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
         )
         self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
+        self.brakes = Brakes(self.redis, self.keys)
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)

@@ -226,6 +226,25 @@ async def test_a_job_is_retried_and_cancelled_and_who_did_it_is_kept(api: Api, o
     assert (note["who"], note["did"]) == ("token operater", "retry")
 
 
+# --- pauses
+
+
+async def test_what_the_api_pauses_the_command_line_shows_and_resumes(api: Api, cli: Commands) -> None:
+    begun = await api.ask("POST", "/pause", json={"api": "daytona", "reason": "incident 42", "for": 3600})
+    shown = (await api.ask("GET", "/pauses", "read")).json()
+    listed = await asyncio.to_thread(cli.json, "pause", "ls")
+    async with api.client() as http:
+        ready = (await http.get("/readyz")).json()
+    left = await asyncio.to_thread(cli.json, "resume", "--api", "daytona")
+
+    assert begun.json() == shown == listed
+    assert [(each["scope"], each["by"], each["reason"]) for each in shown] == [
+        ("api:daytona", "token operater", "incident 42")
+    ]
+    assert (ready["ready"], ready["paused"]) == (True, ["api:daytona"])
+    assert left == (await api.ask("GET", "/pauses", "read")).json() == []
+
+
 # --- refusals
 
 SLIPS = {
@@ -253,6 +272,11 @@ SLIPS = {
     "too many": ("GET", "/runs?limit=1001", {}, 400, "bad_parameter"),
     "no time": ("GET", "/jobs?since=1h", {}, 400, "bad_parameter"),
     "no state": ("GET", "/jobs?state=lost", {}, 400, "bad_parameter"),
+    "an API that is not there": ("POST", "/pause", {"json": {"api": "daytoma"}}, 404, "not_found"),
+    "an API and a rule": ("POST", "/pause", {"json": {"api": "daytona", "rule": "x"}}, 400, "bad_field"),
+    "a negative time": ("POST", "/pause", {"json": {"for": -1}}, 400, "bad_field"),
+    "a true time": ("POST", "/pause", {"json": {"for": True}}, 400, "bad_field"),
+    "an endless reason": ("POST", "/pause", {"json": {"reason": "x" * 501}}, 400, "bad_field"),
     "a path that is no text": ("GET", "/jobs/%ff%00", {}, 404, "not_found"),
 }
 

@@ -42,6 +42,9 @@ class Job:
     async def note_absent(self, at: datetime) -> None:
         self.absent_at = at
 
+    async def spend(self) -> None:
+        pass
+
 
 # --- made once --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from conftest import Opened
 from emulated import emulating
+from redis import Redis
 from stage import eventually, planned, working
 
 from reactor.emulator import EmulatorSettings
@@ -84,3 +85,38 @@ async def waiting(opened: Opened, ids: list[str]) -> bool:
     rows = [await opened.store.ledger.get(id) for id in ids]
     closed = await opened.store.redis.exists(opened.store.keys.gate("daytona"))
     return bool(closed) and all(row and row.state == "due" for row in rows) and await opened.queue.length() == 0
+
+
+async def test_a_crowd_keeps_to_the_budget_of_creates_and_goes_on_with_the_next_minute(
+    opened: Opened, emulator: httpx2.AsyncClient, redis: Redis
+) -> None:
+    budget = 50
+    ids = await crowd(opened)
+
+    async with working(opened, opened.settings.model_copy(update={"creates_per_minute": budget}), connections=CROWD):
+        await eventually(lambda: gated(opened, ids), 60)
+        made = len((await emulator.get("/emulator/state")).json()["sandboxes"])
+        waiting = [row for id in ids if (row := await opened.store.ledger.get(id)) and row.state == "due"]
+        for key in (opened.store.keys.budget("daytona"), opened.store.keys.gate("daytona.createSandbox")):
+            redis.delete(key)  # a minute has gone by
+        redis.zadd(opened.store.keys.due, {row.id: 0 for row in waiting}, xx=True)
+        await eventually(lambda: made_by(emulator, 2 * budget), 60)
+
+    assert made == budget
+    assert {row.attempts for row in waiting} == {0}
+    assert all("the budget of daytona is spent" in (row.error or "") for row in waiting if row.error)
+
+
+async def gated(opened: Opened, ids: list[str]) -> bool:
+    """Whether every job has ended or waits behind the gate."""
+    rows = [await opened.store.ledger.get(id) for id in ids]
+    queued = await opened.queue.length()
+    return (
+        not queued
+        and all(row and row.state in ("done", "due") for row in rows)
+        and any(row and row.state == "done" for row in rows)
+    )
+
+
+async def made_by(emulator: httpx2.AsyncClient, count: int) -> bool:
+    return len((await emulator.get("/emulator/state")).json()["sandboxes"]) == count

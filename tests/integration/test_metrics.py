@@ -9,6 +9,7 @@ from test_queue import keyspace
 
 from reactor.metrics import render_metrics, render_process_metrics
 from reactor.queue import Ticket
+from reactor.store.brakes import Scope
 from reactor.store.ledger import Ending
 
 NAMES = {
@@ -101,3 +102,19 @@ async def test_asking_changes_no_key(opened: Opened, redis: Redis) -> None:
 
 def test_a_process_has_figures_without_redis() -> None:
     assert b"reactor_deliveries" in render_process_metrics()
+
+
+async def test_the_brakes_show(opened: Opened) -> None:
+    await planned(opened)
+    await opened.store.brakes.pause(Scope("api", "daytona"), by="kim", reason="")
+    await opened.store.ledger.claim(["row1"], "worker")
+    for _ in range(3):
+        await opened.store.brakes.spend("runloop", 2)
+
+    found = await figures(opened)
+
+    assert found['reactor_paused{scope="api:daytona"}'] == found['reactor_held_rows{scope="api:daytona"}'] == 1
+    assert (found['reactor_creates_total{api="runloop"}'], found['reactor_creates_refused_total{api="runloop"}']) == (
+        2,
+        1,
+    )

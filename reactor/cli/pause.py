@@ -1,0 +1,137 @@
+"""`reactor pause` and `reactor resume`: the brakes. Receiving and deciding go on; only acting stops."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reactor.cli.catalog import complete_api, config_option, json_option, loaded
+from reactor.cli.looking import looking
+from reactor.cli.shown import Length, clock, operator, print_json, print_lines
+from reactor.config import Config
+from reactor.errors import ConfigError
+from reactor.operate.brakes import pause as pause_scope
+from reactor.operate.brakes import pause_value, scope_of
+from reactor.operate.brakes import resume as resume_scope
+from reactor.store.brakes import Pause, Scope
+
+EXAMPLES = """\b
+Examples:
+  reactor pause --api daytona --reason "incident 42" --for 1h
+  reactor pause                         everything, until resumed
+  reactor pause ls
+  reactor resume --api daytona
+"""
+
+api_option: Callable[..., Any] = click.option(
+    "--api", metavar="NAME", shell_complete=complete_api, help="Only what calls this API."
+)
+
+
+def _known(config: Path | None) -> Config | None:
+    """The configuration, for its names; in an incident nobody waits until it can be read."""
+    try:
+        return loaded(config)
+    except ConfigError as error:
+        click.echo(f"warning: names can't be checked: {error.problems[0]}", err=True)
+        return None
+
+
+def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The rules whose names begin so; none of a configuration that can't be read."""
+    try:
+        rules = loaded(ctx.params.get("config")).rules.rules
+    except ConfigError:
+        return []
+    return [rule.name for rule in rules if rule.name.startswith(incomplete)]
+
+
+rule_option: Callable[..., Any] = click.option(
+    "--rule", metavar="NAME", shell_complete=complete_rule, help="Only what this rule asked for."
+)
+
+
+@click.group(invoke_without_command=True, short_help="Stop acting; receive and decide on.", epilog=EXAMPLES)
+@api_option
+@rule_option
+@click.option("--reason", default="", help="Why; shown wherever the pause is.")
+@click.option("--for", "seconds", type=Length(), metavar="TIME", help="Resume by itself after this time: 10m, 1h, 1d.")
+@config_option
+@json_option
+@click.pass_context
+def pause(
+    ctx: click.Context,
+    api: str | None,
+    rule: str | None,
+    reason: str,
+    seconds: float | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Stop acting: everything, or one API or rule. Events are received and decided on; what follows from them waits.
+
+    Jobs that are being performed end; those that are held spend no attempt, and go on within seconds of `reactor resume`.
+    """
+    if ctx.invoked_subcommand:
+        return
+    scope = scope_of(_known(config) if api or rule else None, *_one(api, rule))
+    paused = asyncio.run(_pause(config, scope, reason, seconds))
+    _print(paused, as_json=as_json)
+
+
+async def _pause(config: Path | None, scope: Scope, reason: str, seconds: float | None) -> list[Pause]:
+    async with looking(config) as store:
+        return await pause_scope(store, scope, who=operator(), reason=reason, seconds=seconds)
+
+
+@pause.command(epilog=EXAMPLES)
+@config_option
+@json_option
+def ls(config: Path | None, as_json: bool) -> None:
+    """List what is paused: since when, until when, by whom, why, and how many jobs it holds."""
+    _print(asyncio.run(_pauses(config)), as_json=as_json)
+
+
+async def _pauses(config: Path | None) -> list[Pause]:
+    async with looking(config) as store:
+        return await store.brakes.pauses()
+
+
+@click.command(short_help="Act again on what was paused.", epilog=EXAMPLES)
+@api_option
+@rule_option
+@config_option
+@json_option
+def resume(api: str | None, rule: str | None, config: Path | None, as_json: bool) -> None:
+    """Act again: what was paused by the same words. The jobs it held are performed within seconds."""
+    was_paused, left = asyncio.run(_resume(config, scope_of(None, *_one(api, rule))))
+    if not was_paused:
+        click.echo("that was not paused" + "; see `reactor pause ls`" * bool(left), err=True)
+    _print(left, as_json=as_json)
+
+
+async def _resume(config: Path | None, scope: Scope) -> tuple[bool, list[Pause]]:
+    async with looking(config) as store:
+        return await resume_scope(store, scope, who=operator())
+
+
+def _one(api: str | None, rule: str | None) -> tuple[str | None, str | None]:
+    if api and rule:
+        raise click.UsageError("--api or --rule, one of the two; without both, everything is meant")
+    return api, rule
+
+
+def _print(pauses: Sequence[Pause], *, as_json: bool) -> None:
+    if as_json:
+        print_json([pause_value(each) for each in pauses])
+    elif pauses:
+        print_lines([("PAUSED", "SINCE", "UNTIL", "HOLDS", "BY", "WHY"), *(_line(each) for each in pauses)])
+    else:
+        click.echo("nothing is paused")
+
+
+def _line(pause: Pause) -> tuple[str, ...]:
+    until = clock(pause.until) if pause.until else "resumed"
+    return (str(pause.scope), clock(pause.at), until, f"{pause.held} jobs", pause.by, pause.reason)

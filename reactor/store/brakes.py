@@ -1,0 +1,108 @@
+"""The brakes: pauses, under which rows are not claimed, and budgets, beyond which an API is asked for no more creates.
+
+Owns what is paused, the rows that a pause holds, and counting creates. Claiming heeds pauses by itself (`claim.lua`).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from redis import asyncio as aioredis
+
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.scripts import Scripts
+
+Kind = Literal["all", "api", "rule"]
+
+CHUNK = 500
+"""Rows that one script lets go, so that it keeps nobody waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is paused: everything, or one API or rule by name."""
+
+    kind: Kind = "all"
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+    @classmethod
+    def read(cls, text: str) -> "Scope":
+        """The scope that `str` has written."""
+        kind, _, name = text.partition(":")
+        return cls(kind, name)  # type: ignore[arg-type]  # written by ourselves only
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One pause in force. Times are in milliseconds since the epoch; `until` is None where somebody must resume it.
+
+    `held` says how many rows it keeps from being performed.
+    """
+
+    scope: Scope
+    at: int
+    until: int | None
+    by: str
+    reason: str
+    held: int
+
+
+class Brakes:
+    """Pauses and resumes; counts creates."""
+
+    def __init__(self, redis: "aioredis.Redis", keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+
+    async def pause(self, scope: Scope, *, by: str, reason: str, seconds: float | None = None) -> None:
+        """Let no row of a scope be claimed, for a time or until it is resumed. A second pause replaces the first."""
+        length = 0 if seconds is None else max(1, int(seconds * 1000))
+        await self._scripts.run("pause", (self._keys.pauses,), (str(scope), by, reason, length))
+        await self._release(scope)  # what an earlier pause holds is held until then: it is to be held until now's end
+
+    async def resume(self, scope: Scope) -> bool:
+        """Let rows of a scope be claimed again, those that were held at once; False when it was not paused."""
+        async with available():
+            resumed = await self._redis.hdel(self._keys.pauses, str(scope))
+        await self._release(scope)
+        return bool(resumed)
+
+    async def _release(self, scope: Scope) -> None:
+        keys = (self._keys.held(str(scope)), self._keys.due)
+        while await self._scripts.run("release", keys, (self._keys.row(""), CHUNK)):
+            pass
+
+    async def pauses(self) -> list[Pause]:
+        """What is paused now, the first one first. Changes nothing."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.time()
+            pipeline.hgetall(self._keys.pauses)
+            (seconds, micros), stored = await pipeline.execute()
+        now = seconds * 1000 + micros // 1000
+        found = [(scope.decode(), orjson.loads(value)) for scope, value in stored.items()]
+        live = [(scope, value) for scope, value in found if not value["until"] or value["until"] > now]
+        held = await self._held([scope for scope, _ in live])
+        pauses = [
+            Pause(Scope.read(scope), int(value["at"]), int(value["until"]) or None, value["by"], value["reason"], count)
+            for (scope, value), count in zip(live, held, strict=True)
+        ]
+        return sorted(pauses, key=lambda pause: (pause.at, str(pause.scope)))
+
+    async def _held(self, scopes: list[str]) -> list[int]:
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for scope in scopes:
+                pipeline.scard(self._keys.held(scope))
+            counts: list[Any] = await pipeline.execute()
+        return [int(count) for count in counts]
+
+    async def spend(self, api: str, budget: int) -> float:
+        """Count one create of an API; 0 when it may go, else in how many seconds to ask again."""
+        keys = (self._keys.budget(api), self._keys.count)
+        return int(await self._scripts.run("spend", keys, (api, budget))) / 1000
