@@ -19,6 +19,7 @@ COMMANDS = {
     "schema": "schema",
     "reload": "reload",
     "runs": "runs",
+    "events": "events",
     "jobs": "jobs",
     "pause": "pause",
     "resume": "pause",

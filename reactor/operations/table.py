@@ -1,6 +1,6 @@
 """The table of the HTTP API: every route, who may use it, what it takes and what does it."""
 
-from reactor.operations import jobs, pauses, runs
+from reactor.operations import events, jobs, pauses, runs
 from reactor.operations.api import ApiRoute
 
 ROUTES = (
@@ -14,6 +14,9 @@ ROUTES = (
     ApiRoute("GET", "/jobs/{job}", "read", jobs.show, "one job, with its event, its remedy and what people did"),
     ApiRoute("POST", "/jobs/{job}/retry", "operate", jobs.retry, "make a dead or unknown job due again"),
     ApiRoute("POST", "/jobs/{job}/cancel", "operate", jobs.cancel, "give a job up for good"),
+    ApiRoute("GET", "/events", "read", events.ls, "events, the newest first", query=("aside", "limit")),
+    ApiRoute("GET", "/events/{event}", "read", events.show, "one event, with its payload, verdict and plan"),
+    ApiRoute("POST", "/events/{event}/retry", "operate", events.retry, "decide again on what was set aside"),
     ApiRoute("GET", "/pauses", "read", pauses.ls, "what is paused"),
     ApiRoute("POST", "/pause", "operate", pauses.begin, "stop acting", body=("api", "rule", "reason", "for")),
     ApiRoute("POST", "/resume", "operate", pauses.end, "act again", body=("api", "rule")),

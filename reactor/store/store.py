@@ -10,6 +10,7 @@ from reactor.store.jobs import Jobs
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
+from reactor.store.logged import LoggedEvents
 from reactor.store.reconciles import Reconciles
 from reactor.store.resources import Resources
 from reactor.store.retention import Retention
@@ -31,6 +32,7 @@ class Store:
             self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
         )
         self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
+        self.logged = LoggedEvents(self.redis, self.keys, self.log)
         self.brakes = Brakes(self.redis, self.keys)
         self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)

@@ -1,0 +1,28 @@
+"""Routes of events: they read what is asked, and `operate` does it."""
+
+from reactor.errors import RequestRejected
+from reactor.operate.events import event_detail, event_found, event_value, retry_event
+from reactor.operations.api import Answer, Asked
+from reactor.operations.asking import limit_of
+from reactor.operations.parts import Operations
+
+
+async def ls(parts: Operations, asked: Asked) -> Answer:
+    """The newest events, or those set aside."""
+    aside = asked.query.get("aside", "false")
+    if aside not in ("true", "false"):
+        raise RequestRejected(400, "bad_parameter", f"aside: found {aside[:20]!r}, expected true or false")
+    logged = parts.store.logged
+    found = await (logged.aside(count=limit_of(asked)) if aside == "true" else logged.newest(count=limit_of(asked)))
+    return Answer([event_value(each) for each in found])
+
+
+async def show(parts: Operations, asked: Asked) -> Answer:
+    """One event, with its payload."""
+    return Answer(event_detail(await event_found(parts.store, asked.path["event"])))
+
+
+async def retry(parts: Operations, asked: Asked) -> Answer:
+    """Decide again on an event that was set aside."""
+    logged = await event_found(parts.store, asked.path["event"])
+    return Answer(event_value(await retry_event(parts.store, logged, asked.who)))

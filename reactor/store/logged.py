@@ -1,0 +1,99 @@
+"""Logged events as people see and mend them: with their verdict and plan, set aside, given to the dispatchers again.
+
+Looking changes no key.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from redis import asyncio as aioredis
+
+from reactor.store.client import available
+from reactor.store.keys import Keys
+from reactor.store.log import GROUP, Entry, EventLog
+from reactor.store.scripts import Scripts
+
+READER = "operator"
+"""The consumer that has an event which is to be decided again, until a dispatcher takes it over."""
+
+LONG_AGO = 86_400_000
+"""Milliseconds: an event that was read so long ago is taken over at once."""
+
+PAGE = 1000
+_ENTRY = re.compile(r"\d{1,15}-\d{1,10}")
+
+Retaken = Literal["retaken", "not aside", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event of the log, what it is in the light of all before it, and what follows; None as long as nobody has said."""
+
+    entry: Entry
+    verdict: Mapping[str, Any] | None
+    plan: Mapping[str, Any] | None
+    aside: bool
+
+
+class LoggedEvents:
+    """Reads the log for people."""
+
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, log: EventLog) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._log = log
+        self._scripts = Scripts(redis)
+
+    async def newest(self, *, count: int = 100) -> list[Logged]:
+        """The events that were accepted last, the newest first."""
+        return await self._told(list(reversed(await self._log.entries(count=count))))
+
+    async def aside(self, *, count: int = 100) -> list[Logged]:
+        """The events that nobody could decide on, the newest first."""
+        async with available():
+            places: Any = await self._redis.zrevrange(self._keys.aside, 0, count - 1)
+        entries = [await self._log.get(place.decode()) for place in places]
+        return await self._told([entry for entry in entries if entry])
+
+    async def get(self, named: str) -> Logged | None:
+        """One event, by its place in the log or by its signed id; None when the log has none, or no longer."""
+        entry = await self._log.get(named) if _ENTRY.fullmatch(named) else await self._with_id(named)
+        return (await self._told([entry]))[0] if entry else None
+
+    async def _with_id(self, event_id: str) -> Entry | None:
+        """Look through the log from its end: ids are remembered by source, and nobody says which."""
+        last = "+"
+        while True:
+            async with available():
+                page: Any = await self._redis.xrevrange(self._keys.log, max=last, count=PAGE)
+            for place, fields in page:
+                if fields.get(b"id") == event_id.encode():
+                    return await self._log.get(place.decode())
+            if len(page) < PAGE:
+                return None
+            last = f"({page[-1][0].decode()}"
+
+    async def _told(self, entries: Sequence[Entry]) -> list[Logged]:
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for entry in entries:
+                pipeline.hmget(self._keys.event(entry.entry), "verdict", "plan")
+                pipeline.zscore(self._keys.aside, entry.entry)
+            replies: list[Any] = await pipeline.execute()
+        return [
+            Logged(entry, _json(verdict), _json(plan), aside is not None)
+            for entry, (verdict, plan), aside in zip(entries, replies[::2], replies[1::2], strict=True)
+        ]
+
+    async def retake(self, entry: str) -> Retaken:
+        """Give an event that was set aside to the dispatchers again. Raises StoreUnavailable."""
+        keys, args = (self._keys.log, self._keys.aside), (entry, GROUP, READER, LONG_AGO)
+        said: dict[int, Retaken] = {1: "retaken", 0: "not aside", -1: "gone"}
+        return said[int(await self._scripts.run("retake", keys, args))]
+
+
+def _json(text: bytes | None) -> Any:
+    return orjson.loads(text) if text else None

@@ -1,0 +1,129 @@
+"""Events of the log as people see them, and those set aside: listed, shown, decided on again once."""
+
+from typing import Any
+
+import pytest
+from commands import Commands
+from conftest import CONFIG, Opened
+from redis import Redis
+from stage import append, volume
+from test_jobs import dumped
+
+from reactor.config import load_config
+from reactor.dispatch import Dispatcher
+from reactor.reload import Live
+from reactor.store.keys import Keys
+
+KEYS = Keys("reactor")
+
+
+@pytest.fixture
+def cli(opened: Opened) -> Commands:
+    return Commands(opened)
+
+
+def dispatcher(opened: Opened) -> Dispatcher:
+    return Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=0.3)
+
+
+async def set_aside(opened: Opened) -> str:
+    """An event that is read and never decided upon, and then set aside."""
+    appended = await append(opened, volume("ready"))
+    [entry] = await opened.store.log.read("reader", block=0.1)
+    await opened.store.log.set_aside(entry)
+    return appended.entry
+
+
+async def test_an_event_set_aside_is_decided_on_again(opened: Opened, cli: Commands) -> None:
+    entry = await set_aside(opened)
+    listed = cli.json("events", "ls", "--aside")
+    assert not await dispatcher(opened).take_over()
+
+    said = cli("events", "retry", entry, USER="kim")
+    taken = await dispatcher(opened).take_over()
+
+    assert [(each["entry"], each["aside"], each["verdict"]) for each in listed] == [(entry, True, None)]
+    assert said.stdout == f"{entry} is decided on again\n"
+    assert "kim at" in said.stderr
+    assert taken
+    after = cli.json("events", "show", entry)
+    assert (after["aside"], after["verdict"]["verdict"], after["jobs"]) == (False, "fresh", 1)
+    assert cli.json("events", "ls", "--aside") == []
+    assert not await dispatcher(opened).take_over()
+
+
+async def test_an_event_is_retried_once_by_many(opened: Opened, redis: Redis) -> None:
+    entry = await set_aside(opened)
+
+    said = [await opened.store.logged.retake(entry) for _ in range(3)]
+
+    assert said == ["retaken", "not aside", "not aside"]
+    pending: Any = redis.xpending(KEYS.log, "dispatch")
+    assert pending["pending"] == 1
+
+
+async def test_an_event_that_fails_again_is_set_aside_again(opened: Opened, redis: Redis) -> None:
+    redis.xadd(KEYS.log, {"source": "daytona", "id": "msg_1", "organization": "", "body": "{"})
+    [entry] = await opened.store.log.read("reader", block=0.1)
+    await opened.store.log.set_aside(entry)
+    await opened.store.logged.retake(entry.entry)
+
+    for _ in range(4):
+        assert await dispatcher(opened).take_over()
+        redis.xclaim(KEYS.log, "dispatch", "reader", 0, [entry.entry], idle=60_000, justid=True)
+    between = await opened.store.logged.aside()
+    redis.xclaim(KEYS.log, "dispatch", "reader", 0, [entry.entry], idle=60_000, retrycount=5)
+    assert await dispatcher(opened).take_over()
+
+    assert between == []
+    assert [each.entry.entry for each in await opened.store.logged.aside()] == [entry.entry]
+
+
+async def test_an_event_that_the_log_has_no_longer_stays_noted(opened: Opened, redis: Redis) -> None:
+    entry = await set_aside(opened)
+    redis.xdel(KEYS.log, entry)
+    before = dumped(redis)
+
+    assert await opened.store.logged.retake(entry) == "gone"
+    assert dumped(redis) == before
+
+
+async def test_events_are_found_by_place_and_by_id_however_far_back(opened: Opened) -> None:
+    places = [(await append(opened, volume("ready"), f"msg_{number}")).entry for number in range(1050)]
+
+    by_id = await opened.store.logged.get("msg_3")
+    by_place = await opened.store.logged.get(places[3])
+
+    assert by_id == by_place
+    assert by_id
+    assert by_id.entry.id == "msg_3"
+    assert await opened.store.logged.get("msg_gone") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["events", "show", "gone"], "the log has no event 'gone', or no longer"),
+        (["events", "retry", "1-1"], "the log has no event '1-1'"),
+    ],
+)
+async def test_a_slip_is_answered_with_its_remedy(cli: Commands, words: list[str], remedy: str) -> None:
+    ended = cli(*words)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert remedy in ended.stderr
+
+
+async def test_an_event_that_was_decided_is_not_decided_again(opened: Opened, cli: Commands) -> None:
+    appended = await append(opened, volume("ready"))
+
+    refused = cli("events", "retry", appended.entry)
+
+    assert refused.returncode == 1
+    assert "was not set aside" in refused.stderr
+
+
+async def test_a_shell_completes_events(opened: Opened, cli: Commands) -> None:
+    entry = await set_aside(opened)
+
+    assert cli.completed(f"events retry {entry[:5]}") == [f"plain,{entry}"]
