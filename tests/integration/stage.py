@@ -135,7 +135,9 @@ def context_of(
     """What handlers need, on the shipped configuration unless another is given."""
     settings, config = settings or opened.settings, config or load_config(CONFIG)
     runner = Runner(config, opened.store, opened.queue, probe=settings.probe)
-    return Context(settings, config, opened.store.log, opened.store.ledger, opened.store.brakes, client, runner, Live(config))
+    return Context(
+        settings, config, opened.store.log, opened.store.ledger, opened.store.brakes, client, runner, Live(config)
+    )
 
 
 @asynccontextmanager
