@@ -13,11 +13,15 @@ from reactor.embedded import EmbeddedServer
 
 FEW = 10
 FLOOD = 100
+UNENDING = b"POST /webhooks/daytona HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+"""A request whose body does not come: it keeps its place until its time is over."""
 
 
 @pytest.fixture(scope="module")
 def web(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with serving(server.url, tmp_path_factory.mktemp("web"), REACTOR_CONNECTIONS=str(FEW)) as web:
+    with serving(
+        server.url, tmp_path_factory.mktemp("web"), REACTOR_CONNECTIONS=str(FEW), REACTOR_BODY_TIMEOUT="30"
+    ) as web:
         yield web
 
 
@@ -29,6 +33,8 @@ async def test_probes_are_answered_while_the_public_listener_is_full(web: Web, o
             return (await http.post("/webhooks/daytona")).status_code == 503
 
     connections = [await asyncio.open_connection(at.hostname, at.port) for _ in range(FLOOD)]
+    for _, writer in connections:
+        writer.write(UNENDING)
     try:
         await eventually(is_full)
         async with web.operations() as http:
