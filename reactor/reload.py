@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import structlog
 
-from reactor.config import Config, fingerprint, fingerprint_of, load_config
+from reactor.config import Config, fingerprint, fingerprint_of, load_config, load_kept
 from reactor.errors import ConfigError, StoreUnavailable
 from reactor.store.revisions import Process
 from reactor.store.store import Store
@@ -78,6 +78,15 @@ class Live:
     def refuse(self, why: str) -> None:
         """What is on disk is not brought into force."""
         self.now = replace(self.now, refused=why)
+
+
+async def kept_config(store: Store, revision: str) -> Config | None:
+    """The configuration that decided an older event, for who asks why; None when its texts are no longer kept.
+
+    Raises StoreUnavailable; ConfigError when today's reactor does not accept those texts.
+    """
+    texts = await store.revisions.texts(revision)
+    return await asyncio.to_thread(load_kept, revision, texts) if texts else None
 
 
 def passed(directory: Path) -> Config:

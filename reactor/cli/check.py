@@ -44,7 +44,7 @@ def check(directory: Path | None, strict: bool, as_json: bool) -> None:
 
 
 def _as_json(found: Inspection) -> bytes:
-    problems = [asdict(problem) | {"message": masked(problem.message)} for problem in found.problems]
+    problems = [asdict(problem) for problem in found.problems]
     revision = found.config.revision if found.config else None
     return orjson.dumps({"revision": revision, "problems": problems}, option=orjson.OPT_INDENT_2)
 
@@ -66,7 +66,7 @@ def _lines(found: Inspection, directory: Path) -> Iterator[str]:
 def _shown(problem: Problem, texts: Mapping[str, bytes]) -> Iterator[str]:
     """A problem, and the line it is in, with a mark below the place."""
     where, _, message = str(problem).partition(": ")
-    yield masked(f"{where}: {problem.severity}: {message}")
+    yield f"{where}: {problem.severity}: {message}"
     lines = texts.get(problem.file, b"").decode("utf-8", "replace").splitlines()
     if 0 < problem.line <= len(lines):
         line, column = masked(lines[problem.line - 1]), problem.column

@@ -27,7 +27,7 @@ from reactor.config.rulebook import compile_rules
 from reactor.errors import ConfigError, Problem
 from reactor.events import OURSELVES
 from reactor.plugins import Plugged, plugged
-from reactor.review import leaks
+from reactor.review import leaks, masked
 from reactor.rules.model import RuleFile
 from reactor.rules.ruleset import Rules
 from reactor.secrets import Secret
@@ -69,7 +69,7 @@ def inspect(directory: Path) -> Inspection:
     except ConfigError:
         config = None
     texts = {loader.files.place(name): text for name, text in loader.texts.items()}
-    return Inspection(config, tuple(sorted(loader.problems)), texts)
+    return Inspection(config, tuple(loader.told()), texts)
 
 
 def load_kept(revision: str, texts: Mapping[str, bytes]) -> Config:
@@ -128,11 +128,15 @@ class _Loader:
             targets,
             handlers,
             self.texts,
-            warnings=tuple(sorted(self.problems)),
+            warnings=tuple(self.told()),
         )
 
+    def told(self) -> list[Problem]:
+        """The problems as they may be shown: a value that they quote may be a secret."""
+        return sorted(replace(problem, message=masked(problem.message)) for problem in self.problems)
+
     def _errors(self) -> list[Problem]:
-        return [problem for problem in self.problems if problem.severity == "error"]
+        return [problem for problem in self.told() if problem.severity == "error"]
 
     def _raise_errors(self) -> None:
         if errors := self._errors():
@@ -313,6 +317,7 @@ class _Loader:
             try:
                 if (content := self._content(path)) is None:
                     continue
+                self.problems += leaks(self.files.place(path), content.decode("utf-8", "replace"))
                 document = load_document(content, self.files.place(path))
                 program = compile_program(document, catalog.for_document(document))
                 self.problems += program.document.warnings

@@ -3,6 +3,7 @@
 Owns keeping what is needed to decide again as it was decided then. Understands no text.
 """
 
+import asyncio
 import hashlib
 import zlib
 from collections.abc import Mapping
@@ -53,9 +54,18 @@ class Revisions:
         """
         digests = {name: hashlib.sha256(text).hexdigest()[:32] for name, text in texts.items()}
         async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for digest in digests.values():
+                pipeline.pexpire(self._keys.text(digest), self._lifetime)
+            known = await pipeline.execute()
+        missing = [
+            (texts[name], digest) for (name, digest), there in zip(digests.items(), known, strict=True) if not there
+        ]
+        packed = await asyncio.to_thread(lambda: [(zlib.compress(text), digest) for text, digest in missing])
+        async with available():
             pipeline = self._redis.pipeline(transaction=True)
-            for name, digest in digests.items():
-                pipeline.set(self._keys.text(digest), zlib.compress(texts[name]), px=self._lifetime)
+            for text, digest in packed:
+                pipeline.set(self._keys.text(digest), text, px=self._lifetime)
             pipeline.set(self._keys.revision(revision), orjson.dumps(digests), px=self._lifetime)
             await pipeline.execute()
 

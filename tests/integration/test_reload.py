@@ -13,9 +13,9 @@ from conftest import CONFIG, ORGANIZATION, SECRET, Opened
 from stage import logged, said, volume
 from structlog.testing import capture_logs
 
-from reactor.config import load_config, load_kept
+from reactor.config import load_config
 from reactor.dispatch import Dispatcher
-from reactor.reload import Live, Reloader
+from reactor.reload import Live, Reloader, kept_config
 
 OTHER_SECRET = "whsec_" + "b3RoZXItb2YtdGhlLXRlc3RzLTI0LWJ5dGVzLWxvbmc="
 
@@ -278,16 +278,34 @@ async def test_the_configuration_of_an_old_plan_can_be_made_again(opened: Opened
     (directory / "rules" / "volumes.yaml").write_text(rules("second"))
     await twice(reloader.look)
     await reloader._tell()
-    texts = await opened.store.revisions.texts(old.revision)
+    again = await kept_config(opened.store, old.revision)
 
-    assert texts is not None
-    again = load_kept(old.revision, texts)
+    assert again is not None
     assert (again.revision, [rule.name for rule in again.rules.rules]) == (old.revision, ["first"])
     assert await opened.store.redis.pttl(opened.store.keys.revision(old.revision)) > 28 * 86400 * 1000
 
 
+async def test_a_text_that_revisions_share_is_kept_once_and_as_long_as_the_newest(
+    opened: Opened, directory: Path
+) -> None:
+    _live, reloader = watching(opened, directory)
+    redis, keys = opened.store.redis, opened.store.keys
+    await reloader._tell()
+    before = {key async for key in redis.scan_iter(keys.text("*"))}
+    for key in before:
+        await redis.pexpire(key, 60_000)
+
+    (directory / "rules" / "volumes.yaml").write_text(rules("second"))
+    await twice(reloader.look)
+    await reloader._tell()
+
+    after = {key async for key in redis.scan_iter(keys.text("*"))}
+    assert len(after) == len(before) + 1
+    assert sum([await redis.pttl(key) <= 60_000 for key in after]) == 1
+
+
 async def test_a_revision_that_nobody_kept_is_none(opened: Opened) -> None:
-    assert await opened.store.revisions.texts("0123456789ab") is None
+    assert await kept_config(opened.store, "0123456789ab") is None
 
 
 async def test_each_process_says_what_it_runs_and_what_it_refuses(opened: Opened, directory: Path) -> None:

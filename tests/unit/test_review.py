@@ -224,6 +224,13 @@ def test_a_secret_in_clear_is_an_error_that_does_not_repeat_it(line: str, tmp_pa
     assert not any(KEY in each or "MfKQ" in each for each in found)
 
 
+def test_a_message_about_something_else_does_not_repeat_a_secret_either(tmp_path: Path) -> None:
+    found = said(tmp_path, rule(call=f"{KEY}.getVolume"))
+
+    assert len(found) == 2
+    assert not any(KEY in each for each in found)
+
+
 def test_what_looks_drawn_under_the_name_of_a_secret_is_a_warning(tmp_path: Path) -> None:
     found = said(tmp_path, more=f'rules: []\n# password: "{DRAWN}"\n# password: "the-name-of-a-secret"\n')
 
