@@ -1,0 +1,127 @@
+"""Rehearses a configuration: events are put to its rules in their order, and what would follow is told. No effects.
+
+Owns the clock of a rehearsal. What an event means is decided by the same code as in earnest.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from reactor.config import Config
+from reactor.events import OURSELVES, Event, meaning
+from reactor.planning import Occasion, decides, plan_event
+from reactor.rehearsal.memory import Memory, Outcome
+from reactor.rehearsal.table import Table
+from reactor.rules.match import Decision
+from reactor.store.log import Entry
+from reactor.store.plans import NewRow
+from reactor.store.resources import Verdict
+
+WINDOW = 14 * 86_400_000
+"""The dedup window of a rehearsal, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that would be asked for: when (ms), by which rule, for which event, and the action as a rule would write it."""
+
+    id: str
+    at: int
+    rule: str
+    entry: str
+    action: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event, its verdict, and every rule that asks for its type, put to it."""
+
+    event: Event
+    verdict: Verdict
+    decisions: tuple[Decision, ...]
+
+
+@dataclass
+class Rehearsal:
+    """One run of events through a configuration. `now` is in milliseconds since the epoch."""
+
+    config: Config
+    now: int
+    jobs: list[Job] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._table = Table(WINDOW)
+        self._memory = Memory(self._table)
+
+    def wait(self, until: int) -> None:
+        """Let time pass."""
+        for outcome in self._memory.ripen(until):
+            self._take(outcome)
+        self.now = max(self.now, until)
+
+    def hear(self, entry: Entry, verdict: Verdict | None = None) -> None:
+        """Put one event to the rules, at the time it was accepted. A verdict that is known is not judged again.
+
+        Raises DeliveryRejected for a body that is none.
+        """
+        self.wait(entry.accepted)
+        event = self.config.recognise(entry.event())
+        api, table = self.config.api_of(entry.source), self.config.table(entry.source)
+        sighting = api.provider.sighting(event, accepted=entry.accepted) if api else None
+        judged = self._table.observe(table, meaning(event), sighting, self.now)
+        verdict = verdict or judged
+        self.heard.append(Heard(event, verdict, tuple(self.config.rules.put_to(event))))
+        fired = self.config.rules.fired(event) if decides(event, verdict) else []
+        occasion = Occasion(entry, event, sighting, verdict, table)
+        plan = plan_event(occasion, fired, self.config.rules, self.config.revision)
+        for outcome in self._memory.plan(plan, self.now):
+            self._take(outcome)
+
+    def _take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        for row in outcome.rows:
+            self.jobs.append(Job(row.id, outcome.at, row.rule, outcome.entry, as_written(row.action, row)))
+            if row.action == "emit":
+                self._emit(row, outcome.at)
+
+    def _emit(self, row: NewRow, at: int) -> None:
+        """What a rule emits is heard like any event."""
+        body = orjson.dumps({**row.what["data"], "event": row.what["type"], "timestamp": iso(at)})
+        entry = Entry(f"{self.now}-{len(self.heard)}", OURSELVES, f"emit-{row.id}", row.what["organization"], body)
+        emitted = Entry(
+            entry.entry, entry.source, entry.id, entry.organization, body, "emit", tuple(row.what["lineage"])
+        )
+        self.hear(emitted)
+
+
+def as_written(action: str, row: NewRow) -> dict[str, Any]:
+    """A row's action in the words of rule files, without what is empty."""
+    what = row.what
+    said = {
+        "call": lambda: {"call": f"{row.api}.{row.operation}"} | _parts(what, "parameters", "body"),
+        "run": lambda: {"run": what["document"]} | _parts(what, "workflow", "inputs"),
+        "notify": lambda: {"notify": what["target"]} | _parts(what, "title", "text"),
+        "emit": lambda: {"emit": what["type"]} | _parts(what, "data"),
+        "perform": lambda: {"perform": what["handler"]} | _parts(what, "arguments"),
+    }
+    return said[action]()
+
+
+def _parts(what: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: what[name] for name in names if what.get(name) not in (None, "", {})}
+
+
+def iso(at: int) -> str:
+    """A time (ms since the epoch) as payloads have it."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def findings_of(rehearsal: Rehearsal, rule: str) -> Iterator[tuple[Heard, Decision]]:
+    """Every event that a rule was put to, and the decision."""
+    for heard in rehearsal.heard:
+        yield from ((heard, decision) for decision in heard.decisions if decision.rule.name == rule)
