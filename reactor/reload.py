@@ -17,6 +17,7 @@ import structlog
 
 from reactor.config import Config, fingerprint, fingerprint_of, load_config, load_kept
 from reactor.errors import ConfigError, StoreUnavailable
+from reactor.rehearsal.suite import failures, run_tests
 from reactor.store.revisions import Process
 from reactor.store.store import Store
 from reactor.webhook import Source
@@ -91,7 +92,10 @@ async def kept_config(store: Store, revision: str) -> Config | None:
 
 def passed(directory: Path) -> Config:
     """A directory's configuration, when it has passed all that one must pass to come into force. Raises ConfigError."""
-    return load_config(directory)
+    config = load_config(directory)
+    if problems := failures(run_tests(config, directory)):
+        raise ConfigError(*problems)
+    return config
 
 
 class Reloader:

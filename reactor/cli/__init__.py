@@ -16,6 +16,7 @@ COMMANDS = {
     "dispatch": "run",
     "work": "run",
     "check": "check",
+    "rules": "rules",
     "schema": "schema",
     "reload": "reload",
     "runs": "runs",

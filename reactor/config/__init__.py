@@ -4,15 +4,17 @@ Owns reading it whole and checking what only shows when its files are seen toget
 nothing.
 """
 
-from reactor.config.files import fingerprint, fingerprint_of
-from reactor.config.loader import ARAZZO, Inspection, inspect, load_config, load_kept
+from reactor.config.files import Directory, fingerprint, fingerprint_of
+from reactor.config.loader import ARAZZO, TESTS, Inspection, inspect, load_config, load_kept
 from reactor.config.model import Config, SourceEntry, WorkflowFile
 from reactor.config.schema import FILES, file_schema
 
 __all__ = [
     "ARAZZO",
     "FILES",
+    "TESTS",
     "Config",
+    "Directory",
     "Inspection",
     "SourceEntry",
     "WorkflowFile",

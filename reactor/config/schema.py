@@ -12,11 +12,13 @@ from reactor.apis.provider import Provider
 from reactor.checks import EventFields
 from reactor.config.model import Config, SecretsFile, SourcesFile, TargetsFile
 from reactor.config.policy import PolicyFile
+from reactor.rules.examples import ExampleFile
 from reactor.rules.match import OR
 from reactor.rules.model import RuleFile
 
 FILES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
     "rules": (RuleFile, "Which event makes the reactor do what: config/rules/*.yaml"),
+    "tests": (ExampleFile, "What rules must do with which events: config/rules/*.test.yaml"),
     "sources": (SourcesFile, "Who may send webhooks: config/sources.yaml"),
     "secrets": (SecretsFile, "Where secrets are: config/secrets.yaml"),
     "targets": (TargetsFile, "Where people are told things: config/targets.yaml"),

@@ -3,10 +3,10 @@
 Owns the clock of a rehearsal. What an event means is decided by the same code as in earnest.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -85,43 +85,34 @@ class Rehearsal:
     def _take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         for row in outcome.rows:
-            self.jobs.append(Job(row.id, outcome.at, row.rule, outcome.entry, as_written(row.action, row)))
+            self.jobs.append(Job(row.id, outcome.at, row.rule, outcome.entry, as_written(row)))
             if row.action == "emit":
                 self._emit(row, outcome.at)
 
     def _emit(self, row: NewRow, at: int) -> None:
         """What a rule emits is heard like any event."""
         body = orjson.dumps({**row.what["data"], "event": row.what["type"], "timestamp": iso(at)})
-        entry = Entry(f"{self.now}-{len(self.heard)}", OURSELVES, f"emit-{row.id}", row.what["organization"], body)
-        emitted = Entry(
-            entry.entry, entry.source, entry.id, entry.organization, body, "emit", tuple(row.what["lineage"])
-        )
-        self.hear(emitted)
+        place, lineage = f"{self.now}-e{len(self.heard)}", tuple(row.what["lineage"])
+        self.hear(Entry(place, OURSELVES, f"emit-{row.id}", row.what["organization"], body, "emit", lineage))
 
 
-def as_written(action: str, row: NewRow) -> dict[str, Any]:
+WORDS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "call": ("call", "", ("parameters", "body")),
+    "run": ("run", "document", ("workflow", "inputs")),
+    "notify": ("notify", "target", ("title", "text")),
+    "emit": ("emit", "type", ("data",)),
+    "perform": ("perform", "handler", ("arguments",)),
+}
+"""Each kind of action: its word in a rule file, where its row says of what (empty: API and operation), and its other parts."""
+
+
+def as_written(row: NewRow) -> dict[str, Any]:
     """A row's action in the words of rule files, without what is empty."""
-    what = row.what
-    said = {
-        "call": lambda: {"call": f"{row.api}.{row.operation}"} | _parts(what, "parameters", "body"),
-        "run": lambda: {"run": what["document"]} | _parts(what, "workflow", "inputs"),
-        "notify": lambda: {"notify": what["target"]} | _parts(what, "title", "text"),
-        "emit": lambda: {"emit": what["type"]} | _parts(what, "data"),
-        "perform": lambda: {"perform": what["handler"]} | _parts(what, "arguments"),
-    }
-    return said[action]()
-
-
-def _parts(what: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: what[name] for name in names if what.get(name) not in (None, "", {})}
+    word, subject, parts = WORDS[row.action]
+    said = {word: row.what[subject] if subject else f"{row.api}.{row.operation}"}
+    return said | {name: row.what[name] for name in parts if row.what.get(name) not in (None, "", {})}
 
 
 def iso(at: int) -> str:
     """A time (ms since the epoch) as payloads have it."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def findings_of(rehearsal: Rehearsal, rule: str) -> Iterator[tuple[Heard, Decision]]:
-    """Every event that a rule was put to, and the decision."""
-    for heard in rehearsal.heard:
-        yield from ((heard, decision) for decision in heard.decisions if decision.rule.name == rule)

@@ -37,6 +37,10 @@ class CompiledAction(Protocol):
     def operation(self) -> str:
         """The operation of that API; empty for none."""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word: the operation, the document, the target."""
+
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule.
 
@@ -63,6 +67,11 @@ class CompiledCall:
     if_exists: str
     name: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word."""
+        return f"{self.api}.{self.operation}"
+
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The operation with its arguments."""
         return {"operation": self.operation, "if_exists": self.if_exists, **arguments}
@@ -82,6 +91,11 @@ class CompiledRun:
     arguments: Template
     name: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word."""
+        return self.document
+
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The document with its inputs."""
         return {"document": self.document, "workflow": self.workflow, **arguments}
@@ -99,6 +113,11 @@ class CompiledNotify:
     target: str
     arguments: Template
     name: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word."""
+        return self.target
 
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The target with what to tell it."""
@@ -118,6 +137,11 @@ class CompiledEmit:
     arguments: Template
     name: str = ""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word."""
+        return self.type
+
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The event's type and fields, and the rules it follows from, so that none of them fires on it again."""
         lineage = [*cause.lineage, rule]
@@ -136,6 +160,11 @@ class CompiledPerform:
     handler: str
     arguments: Template
     name: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word."""
+        return self.handler
 
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """The handler with its arguments."""

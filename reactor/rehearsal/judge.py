@@ -1,0 +1,153 @@
+"""Runs the tests beside rules, and says by clause why an expectation failed. Pure.
+
+Owns what it means that a job is the expected one: what the test writes of it is equal, what it leaves out is open.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from reactor.config import Config
+from reactor.errors import DeliveryRejected
+from reactor.rehearsal.rehearse import Job, Rehearsal, iso
+from reactor.rules.durations import written
+from reactor.rules.examples import Example, Expected, Step
+from reactor.rules.match import Decision
+from reactor.store.log import Entry
+
+BEGIN: Final = 1_767_225_600_000
+"""When every test begins: 2026-01-01T00:00:00Z, in milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One test, and what is wrong with what came of it: nothing if it passed. Each failure has lines that explain it."""
+
+    name: str
+    failures: tuple[tuple[str, ...], ...]
+
+
+def judge(config: Config, example: Example) -> Judged:
+    """Run one test. Its events are of the first source whose API sends such events."""
+    rehearsal = Rehearsal(config, BEGIN)
+    try:
+        for number, step in enumerate(example.events):
+            rehearsal.wait(rehearsal.now + (step.after or 0))
+            if step.event:
+                rehearsal.hear(_entry(config, step, number, rehearsal.now))
+    except DeliveryRejected as error:
+        return Judged(example.name, ((f"an event is none: {error.detail}",),))
+    return Judged(example.name, tuple(_failures(rehearsal, example.expect)))
+
+
+def _entry(config: Config, step: Step, number: int, now: int) -> Entry:
+    source = next((name for name in config.source_entries if _sends(config, name, step.event)), None)
+    source = source or next(iter(config.source_entries))
+    organization = config.source_entries[source].organization.read() or "an-organization"
+    body = orjson.dumps({"timestamp": iso(now), "organizationId": organization, **step.payload})
+    return Entry(f"{now}-{number}", source, f"event-{number + 1}", organization, body)
+
+
+def _sends(config: Config, source: str, event_type: str) -> bool:
+    api = config.api_of(source)
+    return bool(api and (api.provider.kind_of(event_type) or (api.webhooks and event_type in api.webhooks.webhooks)))
+
+
+def _failures(rehearsal: Rehearsal, expected: Sequence[Expected]) -> Iterator[tuple[str, ...]]:
+    """Each expectation takes the first job that meets it; what is left on either side is wrong."""
+    left = list(rehearsal.jobs)
+    missing = []
+    for each in expected:
+        met = next((job for job in left if not list(_differences(each, job))), None)
+        if met is None:
+            missing.append(each)
+        else:
+            left.remove(met)
+    for each in missing:
+        near = next((job for job in left if job.rule == each.rule), None)
+        if near is not None:
+            left.remove(near)
+        yield _unmet(rehearsal, each, near)
+    for job in left:
+        yield (f"a job that is not expected: {said(job)}",)
+
+
+def _unmet(rehearsal: Rehearsal, expected: Expected, near: Job | None) -> tuple[str, ...]:
+    if near is not None:
+        return (f"another job than the expected one, of {expected.rule}:", *_differences(expected, near))
+    if expected.rule not in {rule.name for rule in rehearsal.config.rules.rules}:
+        return (f"no job of {expected.rule}: there is no rule of this name",)
+    return (f"no job of {expected.rule}:", *_why_not(rehearsal, expected.rule))
+
+
+def _why_not(rehearsal: Rehearsal, rule: str) -> Iterator[str]:
+    """Every event that the rule was put to, with each clause: asked, saw, held; and what its controls said."""
+    put = [(heard, decision) for heard in rehearsal.heard for decision in heard.decisions if decision.rule.name == rule]
+    if not put:
+        types = ", ".join(dict.fromkeys(heard.event.type for heard in rehearsal.heard))
+        [asked] = [each.on for each in rehearsal.config.rules.rules if each.name == rule]
+        yield f"  no event is of a type in its `on`: {', '.join(asked)}; they are {types or 'none'}"
+    for heard, decision in put:
+        yield f"  {heard.event.id}, {heard.event.type}, {heard.verdict.verdict}:"
+        yield from (f"    {line}" for line in clauses(decision))
+    for outcome in rehearsal.outcomes:
+        if outcome.rule == rule and outcome.outcome != "planned":
+            yield f"  then {outcome.outcome}:"
+            yield from (f"    {clause(finding)}" for finding in outcome.findings)
+
+
+def clauses(decision: Decision) -> Iterator[str]:
+    """Every clause of a decision in a line."""
+    for finding in decision.findings:
+        yield clause({"clause": finding.clause, "asked": finding.asked, "saw": finding.saw, "held": finding.held})
+
+
+def clause(finding: Mapping[str, Any]) -> str:
+    """One finding: what was asked, what was seen, and whether it held."""
+    mark = "held  " if finding["held"] else "failed"
+    return f"{mark} {finding['clause']}: asked {_short(finding['asked'])}, saw {_short(finding['saw'])}"
+
+
+def said(job: Job) -> str:
+    """A job in a line."""
+    return f"{job.rule} after {written(job.at - BEGIN)}: {_short(job.action)}"
+
+
+def _differences(expected: Expected, job: Job) -> Iterator[str]:
+    if expected.rule != job.rule:
+        yield f"  rule: expected {expected.rule}, found {job.rule}"
+    if expected.after is not None and expected.after != job.at - BEGIN:
+        yield f"  after: expected {written(expected.after)}, found {written(job.at - BEGIN)}"
+    for name, value in expected.action.items():
+        if name not in job.action:
+            yield f"  {name}: expected {_short(value)}, found a job that has {', '.join(job.action)}"
+        else:
+            yield from _unequal(value, job.action[name], name)
+
+
+def _unequal(expected: Any, found: Any, path: str) -> Iterator[str]:
+    """Where two values differ. What only an earlier job's result can fill in is open."""
+    if found is None:
+        return
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in (*expected, *(name for name in found if name not in expected)):
+            place = f"{path}.{name}"
+            if name not in found:
+                yield f"  {place}: expected {_short(expected[name])}, found nothing"
+            elif name not in expected:
+                yield f"  {place}: expected nothing, found {_short(found[name])}"
+            else:
+                yield from _unequal(expected[name], found[name], place)
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for number, pair in enumerate(zip(expected, found, strict=True)):
+            yield from _unequal(*pair, f"{path}.{number}")
+    elif expected != found or isinstance(expected, bool) != isinstance(found, bool):
+        yield f"  {path}: expected {_short(expected)}, found {_short(found)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        return value if value.isprintable() and len(value) < 200 else repr(value[:200])
+    return orjson.dumps(value, default=str).decode()[:300]

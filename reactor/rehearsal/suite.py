@@ -1,0 +1,62 @@
+"""The tests beside the rules of a configuration directory: found, read and run.
+
+Owns where they are: `rules/*.test.yaml`. They are no part of a revision; what they find keeps one out of force.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reactor.config import TESTS, Config, Directory
+from reactor.errors import ConfigError, Problem
+from reactor.rehearsal.judge import Judged, judge
+from reactor.rules.examples import ExampleFile
+from reactor.yaml12 import Document, load, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One test and where it stands."""
+
+    file: str
+    line: int
+    judged: Judged
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expectation was met, and nothing else happened."""
+        return not self.judged.failures
+
+
+def run_tests(config: Config, directory: Path) -> list[Checked]:
+    """Run every test of a directory. Raises ConfigError with everything that is wrong with the files themselves."""
+    return [
+        Checked(document.file, document.values["tests", number][0], judge(config, example))
+        for document, file in _files(Directory(directory))
+        for number, example in enumerate(file.tests)
+    ]
+
+
+def _files(directory: Directory) -> list[tuple[Document, ExampleFile]]:
+    files: list[tuple[Document, ExampleFile]] = []
+    problems: list[Problem] = []
+    for name in directory.names(f"rules/*{TESTS}"):
+        try:
+            document = load(directory.read(name), directory.place(name))
+            files.append((document, validate(document, ExampleFile)))
+        except ConfigError as error:
+            problems += error.problems
+        except OSError as error:
+            problems.append(Problem(directory.place(name), 0, 0, f"can't be read: {error.strerror}"))
+    if problems:
+        raise ConfigError(*problems)
+    return files
+
+
+def failures(tests: Iterable[Checked]) -> list[Problem]:
+    """What to say of the tests that did not pass."""
+    return [
+        Problem(each.file, each.line, 1, "\n  ".join([f"test failed: {each.judged.name}", *lines]))
+        for each in tests
+        for lines in each.judged.failures
+    ]

@@ -1,0 +1,149 @@
+"""Tests beside rules: what they find, and how they say why."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import CONFIG
+
+from reactor.cli import reactor
+from reactor.config import load_config
+from reactor.errors import ConfigError
+from reactor.rehearsal.suite import Checked, run_tests
+from reactor.reload import passed
+
+RULES = """\
+rules:
+  - name: stuck
+    on: sandbox.state.updated
+    match: {newState: [starting, restoring]}
+    for: 10m
+    cooldown: 1h
+    do: [{notify: ops-slack, text: "${event.id} is ${event.newState}"}]
+  - name: lost
+    on: volume.state.updated
+    match: {newState: error}
+    do:
+      - call: daytona.createVolume
+        body: {name: "${event.name}-again"}
+        as: volume
+      - notify: ops-slack
+        text: "made ${volume.id}"
+      - emit: fleet.volume-lost
+        data: {name: "${event.name}"}
+  - name: tells
+    on: fleet.volume-lost
+    do: [{notify: ops-mail, text: "${event.data.name}"}]
+  - name: watched
+    on: volume.state.updated
+    match: {newState: error}
+    enforce: shadow
+    do: [{notify: ops-mail, text: never}]
+"""
+
+STARTING = "{event: sandbox.state.updated, id: one, oldState: stopped, newState: starting}"
+STARTED = "{event: sandbox.state.updated, id: one, oldState: starting, newState: started}"
+LOST = "{event: volume.state.updated, id: v, name: data, oldState: creating, newState: error}"
+LOST_JOBS = """
+      - {rule: lost, call: daytona.createVolume, body: {name: data-again}}
+      - {rule: lost, notify: ops-slack}
+      - {rule: lost, emit: fleet.volume-lost, data: {name: data}}
+      - {rule: tells, notify: ops-mail, text: data}
+"""
+
+
+def directory_with(tmp_path: Path, tests: str) -> Path:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    (directory / "rules" / "r.yaml").write_text(RULES, "utf-8")
+    (directory / "rules" / "r.test.yaml").write_text(tests, "utf-8")
+    return directory
+
+
+def run_one(tmp_path: Path, events: str, expect: str) -> list[Checked]:
+    directory = directory_with(tmp_path, f"tests:\n  - name: it\n    events: [{events}]\n    expect: {expect}\n")
+    return run_tests(load_config(directory), directory)
+
+
+@pytest.mark.parametrize(
+    ("events", "expect"),
+    [
+        (f"{STARTING}, {{after: 10m}}", '[{rule: stuck, after: 10m, text: "one is starting"}]'),
+        (f"{STARTING}, {{after: 9m}}", "[]"),
+        (f"{STARTING}, {{after: 9m}}, {STARTED}, {{after: 1h}}", "[]"),
+        (f"{STARTING}, {{after: 10m}}, {STARTED}, {STARTING}, {{after: 20m}}", "[{rule: stuck}]"),
+        (LOST, LOST_JOBS),
+        (f"{LOST}, {LOST}", LOST_JOBS),
+    ],
+)
+def test_what_follows_is_what_is_expected(tmp_path: Path, events: str, expect: str) -> None:
+    [test] = run_one(tmp_path, events, expect)
+
+    assert test.judged.failures == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "expect", "said"),
+    [
+        (STARTED, "[{rule: stuck}]", 'failed newState: asked ["starting","restoring"], saw started'),
+        (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "then waiting:"),
+        (
+            f"{STARTING}, {{after: 1m}}, {STARTED}, {{after: 1h}}",
+            "[{rule: stuck}]",
+            "failed for: asked 10m, saw started",
+        ),
+        (f"{STARTING}, {{after: 10m}}", "[{rule: stuck, after: 5m}]", "after: expected 5m, found 10m"),
+        (f"{STARTING}, {{after: 10m}}", "[{rule: stuck, text: x}]", "text: expected x, found one is starting"),
+        (
+            f"{STARTING}, {{after: 10m}}",
+            "[{rule: stuck, txt: x}]",
+            "txt: expected x, found a job that has notify, text",
+        ),
+        (f"{STARTING}, {{after: 10m}}", "[]", "a job that is not expected: stuck after 10m"),
+        (STARTED, "[{rule: stuk}]", "there is no rule of this name"),
+        (LOST, "[{rule: stuck}]", "no event is of a type in its `on`: sandbox.state.updated"),
+        (LOST, "[{rule: watched}]", "failed enforce: asked on, saw shadow"),
+    ],
+)
+def test_an_expectation_that_is_not_met_says_why(tmp_path: Path, events: str, expect: str, said: str) -> None:
+    [test] = run_one(tmp_path, events, expect)
+
+    assert any(said in line for failure in test.judged.failures for line in failure), test.judged.failures
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ("tests: []", "at least 1 item"),
+        ("tests:\n  - {name: it, events: [{after: soon}], expect: []}", "a duration like"),
+        ("tests:\n  - {name: it, events: [{id: x}], expect: []}", "found no `event`"),
+        ("tests:\n  - {name: it, events: [{after: 1m}], expct: []}", "expct"),
+    ],
+)
+def test_a_bad_test_file_is_told_at_its_place(tmp_path: Path, tests: str, said: str) -> None:
+    directory = directory_with(tmp_path, tests)
+
+    with pytest.raises(ConfigError) as error:
+        run_tests(load_config(directory), directory)
+
+    assert "r.test.yaml:" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_a_directory_whose_tests_fail_does_not_come_into_force(tmp_path: Path) -> None:
+    directory = directory_with(tmp_path, f"tests:\n  - {{name: it, events: [{STARTED}], expect: [{{rule: stuck}}]}}\n")
+
+    with pytest.raises(ConfigError, match="test failed: it"):
+        passed(directory)
+
+
+def test_the_command_line_says_what_failed_and_exits_with_1(tmp_path: Path) -> None:
+    directory = directory_with(tmp_path, f"tests:\n  - {{name: it, events: [{STARTED}], expect: [{{rule: stuck}}]}}\n")
+
+    result = CliRunner().invoke(reactor, ["rules", "test", "--config", str(directory)])
+
+    assert result.exit_code == 1
+    assert "FAILED" in result.output
+    assert "1 of 1 failed" in result.output
