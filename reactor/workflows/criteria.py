@@ -41,6 +41,9 @@ _LIMITS: Final = {
     TokenType.NOT: 30,
     TokenType.FUNCTION: 10,
 }
+_DOT: Final = re.compile(r"(?P<other>\\.|\[(?:\\.|[^\]\\])*\])|\.", re.DOTALL)
+"""A dot of an I-Regexp (RFC 9485), which stands for anything but a line's end; `other` is an escape or a class before it."""
+
 _PLAIN_PATH: Final = re.compile(r"[$@](?:\.[A-Za-z_][\w-]*)+")
 _EMBEDDED: Final = re.compile(r"(?P<quote>['\"]?)\{(?P<expression>\$[A-Za-z][^{}]*)\}(?P=quote)")
 
@@ -106,6 +109,7 @@ class _Matching(FilterFunction):
         if not isinstance(text, str) or not isinstance(pattern, str):
             return False
         try:
+            pattern = _DOT.sub(lambda found: found["other"] or r"[^\n\r]", pattern)
             return compile_regex(f"^(?:{pattern})$" if self.whole else pattern)(text)
         except ExpressionError:
             return False
