@@ -148,6 +148,7 @@ def described(api: Api, operation: Described) -> Operation:
         by=by,
         by_name=by_name,
         holds=poll is not None,
+        hold=poll.hold if poll else 0.0,
         awaits=_steps(poll.states) if poll else (),
         security=_security(api.openapi),
         deadline=(about and about.deadline) or DEFAULT_DEADLINE,

@@ -62,7 +62,8 @@ class Operation:
     `about` are the kind and the parameter of what its path lies below, also where it neither reads nor moves that.
 
     `holds` marks a server-side long poll: it answers 200 when a state listed in the request body at `awaits` is
-    reached, and 408 for "still waiting". `security` are the (place, name) of parameters that authenticate.
+    reached, and 408 for "still waiting", after `hold` seconds at most.
+    `security` are the (place, name) of parameters that authenticate.
     `deadline` is in seconds. `slots` are the parameters it takes, `has_body` whether it takes a body, `needs_body` whether
     it must have one; None where that is not known. `misfits` says where a body does not fit its schema.
     """
@@ -77,6 +78,7 @@ class Operation:
     by: str = ""
     by_name: bool = False
     holds: bool = False
+    hold: float = 0.0
     awaits: tuple[str, ...] = ()
     security: frozenset[tuple[str, str]] = frozenset()
     deadline: float = DEFAULT_DEADLINE

@@ -34,7 +34,7 @@ SHAPES: Final[Mapping[Shape, str]] = {
     "C": "it is retried on success",
     "D": "it goes to itself until its success criteria hold, which look at the state",
     "E": "it goes back to an earlier step, and everything in between only reads",
-    "G": "it comes back to itself until the resource is gone",
+    "G": "it comes back to itself until the resource is gone (404)",
     "F": "the server holds the call until a state is reached; 408 means still waiting",
 }
 
@@ -163,7 +163,8 @@ def _patience(step: Step, operation: Operation) -> float:
     """How long the document means to wait: its timeout, or its own interval times its limit, or the API's deadline."""
     if step.timeout is not None:
         return step.timeout
-    own = [action.after * action.limit for action in step.actions if is_plain_retry(action) and action.patient]
+    retries = (action for action in step.actions if is_plain_retry(action) and action.patient)
+    own = [(action.after + operation.hold) * action.limit for action in retries]
     return max(own, default=operation.deadline)
 
 
@@ -180,7 +181,8 @@ def _outcomes(poll: Poll, step: Step, operation: Operation) -> Iterator[tuple[st
     if any(reference.root not in ("response", "statusCode") for reference in _read_by(_criteria(step))):
         return
     if poll.shape == "G":
-        yield from ((state, "leaves", "what 404 leads to") for state in sorted(poll.kind.terminal))
+        target = _target(choose(step, Context(status=404), lambda action: True).action)
+        yield from ((state, "leaves", target) for state in sorted(poll.kind.terminal))
         yield from ((state, "fails", "the document waits until it is gone") for state in sorted(poll.kind.failed))
         yield from ((state, "stays", "") for state in sorted(poll.kind.states - poll.kind.hopeless))
         return

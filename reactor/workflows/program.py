@@ -15,6 +15,9 @@ from reactor.workflows.inputs import secret_inputs
 from reactor.workflows.polls import SHAPES, Poll, detect, is_plain_retry
 from reactor.yaml12 import expected_one_of
 
+MANY = 8
+"""States in which a wait goes on that are still named."""
+
 At = tuple[str, str]
 """A workflow and one of its steps."""
 
@@ -159,7 +162,11 @@ def _grouped(poll: Poll) -> Iterator[str]:
         for state, outcome, where in poll.outcomes:
             if outcome == wanted:
                 states.setdefault(f" to {where}" if wanted == "leaves" else "", []).append(state)
-        yield from (f"it {wanted}{where} when {' or '.join(named)}" for where, named in states.items())
+        for where, named in states.items():
+            if wanted == "stays" and len(named) > MANY:
+                yield f"it stays in the {len(named)} other states"
+            else:
+                yield f"it {wanted}{where} when {' or '.join(named)}"
 
 
 def _source_of_id(poll: Poll, operation: Operation) -> str:

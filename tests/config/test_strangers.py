@@ -50,6 +50,12 @@ def test_the_steps_that_poll_wait_and_no_others(name: str) -> None:
     assert {step.step for step in program(name).explained if step.what == "wait"} == WAITS[name]
 
 
+def test_the_time_that_a_server_holds_a_call_counts_for_each_retry() -> None:
+    [running] = [step.why for step in program("blueprint").explained if step.step == "running"]
+
+    assert "gives up after 620 s" in running, "20 retries of up to 30 s, and a second between them"
+
+
 @pytest.mark.parametrize(
     ("name", "inputs", "granted"),
     [
