@@ -185,7 +185,7 @@ def _kind(api: Api, name: str) -> Kind | None:
         state=_steps(resource.state),
         id=_steps(resource.id),
         label=_steps(resource.name),
-        states=_states(api.openapi, resource),
+        states=states_of(api, name),
         settled=frozenset(resource.settled),
         failed=frozenset(resource.failed),
         terminal=frozenset(resource.terminal),
@@ -221,8 +221,12 @@ def _above(api: Api, operation: Described) -> tuple[str, str] | None:
     return None
 
 
-def _states(api: OpenApi, resource: Resource) -> frozenset[str]:
+def states_of(api: Api, kind: str) -> frozenset[str]:
     """All states that a read can show; none where the document does not list them."""
+    return _states(api.openapi, api.provider.resources[kind])
+
+
+def _states(api: OpenApi, resource: Resource) -> frozenset[str]:
     responses = api.operations[resource.read].responses
     shown = [schema for status, schema in responses.items() if schema and status.startswith("2")]
     for name in _steps(resource.state):

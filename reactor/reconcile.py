@@ -29,6 +29,7 @@ from reactor.settings import Settings
 from reactor.store.reconciles import Mark
 from reactor.store.store import Store
 from reactor.telling import teller_of
+from reactor.watching import is_asked_for, sends_webhooks, to_watch
 
 SURE = CLOCKS / 1000
 """Seconds, besides what a read may lag behind, between a difference and the read that confirms it."""
@@ -245,6 +246,9 @@ class Reconciler:
         doubted = {each.read.id for each in suspects}
         certain = replace(seen, reads=[read for read in seen.reads if read.id not in doubted])
         report.filled += await self._store.resources.fill(teller.api.name, fills_of(resource, certain))
+        for read in seen.reads:
+            if spec := to_watch(self._live.config, teller.api, kind, read.data):
+                await self._store.watches.stand(spec)
         unknown = [each for each, known in seen.missing.items() if known.state is None]
         await self._store.resources.forget(teller.api.name, kind, unknown)
         report.complete = report.complete and len(suspects) <= MOST
@@ -336,11 +340,11 @@ def reconciled_apis(config: Config) -> list[str]:
 
 def kinds_of(config: Config, name: str) -> list[str]:
     """The kinds of an API that are listed: all if webhooks tell of it, else those that a rule asks for."""
-    sends = any(entry.api == name for entry in config.source_entries.values())
+    api, sends = config.apis[name], sends_webhooks(config, name)
     return [
         kind
-        for kind, resource in config.apis[name].provider.resources.items()
-        if resource.listing and (sends or any(config.rules.asking_for(event) for event in resource.events))
+        for kind, resource in api.provider.resources.items()
+        if resource.listing and (sends or is_asked_for(config, api, kind))
     ]
 
 

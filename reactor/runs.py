@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from reactor.apis.client import Api
 from reactor.catalog import Catalog
 from reactor.config import Config
 from reactor.errors import ConfigError
@@ -20,6 +21,8 @@ from reactor.queue import JobQueue, Ticket
 from reactor.store.ledger import Row, counted
 from reactor.store.runs import Awaited, NextRow, Sighted, StoredRun
 from reactor.store.store import Store
+from reactor.store.watches import Wanted
+from reactor.watching import to_watch, watch_of
 from reactor.workflows.asking import command_of, operation_of, poll_of, step_of
 from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
@@ -28,7 +31,7 @@ from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.load import load_document
 from reactor.workflows.program import Program, compile_program
 from reactor.workflows.resuming import resumed
-from reactor.workflows.run import Call, End, Happened, Replied, Run, Started, Wait
+from reactor.workflows.run import Call, Command, End, Happened, Replied, Run, Started, Wait
 
 MOST_PROGRAMS = 100
 """Compiled documents that a process keeps."""
@@ -39,6 +42,9 @@ MOST_NOTES = 20
 SHORTEST_HOLD = 0.1
 REST = 1.0
 """Seconds: a server that answers a long poll sooner than this did not hold it, and is left alone for so long."""
+
+WATCHED = 10
+"""Times the probe interval: a wait that is long-polled looks by itself so rarely, should its watch be lost."""
 
 READ_LATE = 15.0
 """Seconds by which a read may be behind the events: a provider's cache, an event sent before its commit, other clocks."""
@@ -190,6 +196,11 @@ class Runner:
         await self._share(stage, happened)
         return moved
 
+    async def watch(self, api: Api, kind: str, made: Any) -> None:
+        """Have what was just made watched until it rests, if a rule asks for it and nobody else tells of it."""
+        if spec := to_watch(self._config, api, kind, made):
+            await self._store.watches.stand(spec)
+
     async def _share(self, stage: Stage, happened: Happened) -> None:
         """Wake the others that wait for what a probe has just read, if it is another state than they know."""
         wait, poll = command_of(stage.program, stage.run), poll_of(stage.program, stage.run)
@@ -214,7 +225,11 @@ class Runner:
         """Store a run with the row that moves it next, and give that row to the queue if it is due."""
         command, operation = command_of(program, run), operation_of(program, run)
         holds = operation is not None and operation.holds
-        awaited = self._awaited(command, known) if isinstance(command, Wait) and not holds else None
+        watched = self._watched(command, program, run)
+        patience = self._probe * (WATCHED if watched else 1)
+        awaited = (
+            self._awaited(command, known, patience) if isinstance(command, Wait) and (watched or not holds) else None
+        )
         resource = f"{awaited.kind}/{awaited.resource}" if awaited else known.resource
         state = {
             "state": run.to_json().decode(),
@@ -228,15 +243,25 @@ class Runner:
         row = None
         if not isinstance(command, End):
             api, name = (operation.api, operation.id) if operation else ("", "")
-            delay = move.rest if holds and isinstance(command, Wait) else self._delay(command)
+            unheld = holds and isinstance(command, Wait) and not watched
+            delay = move.rest if unheld else self._delay(command, patience)
             woken = move.woken if isinstance(command, Call) and not delay else 0
-            row = NextRow(row_id(run_id, run.generation), run.generation, api, name, delay, woken, move.label)
+            row = NextRow(
+                row_id(run_id, run.generation), run.generation, api, name, delay, woken, move.label, watched, move.rest
+            )
         due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited, move.counts)
         if due and row:
             await self._queue.enqueue([Ticket(row.id)])
         return due
 
-    def _delay(self, command: Call | Wait) -> float:
+    def _watched(self, command: Command, program: Program, run: Run) -> Wanted | None:
+        """The long poll that a wait is registered with."""
+        operation = operation_of(program, run)
+        if not isinstance(command, Wait) or operation is None:
+            return None
+        return watch_of(self._config, command, operation, poll_of(program, run))
+
+    def _delay(self, command: Call | Wait, patience: float) -> float:
         """Seconds until a call may go out, or until a wait that nobody wakes looks by itself."""
         now = time.time()
         if isinstance(command, Call):
@@ -244,10 +269,10 @@ class Runner:
         left = max(0.0, command.deadline - now)
         if command.probe is None:
             return left
-        sparse = self._probe * random.uniform(0.8, 1.2)  # noqa: S311  # so that a crowd spreads; no secret
+        sparse = patience * random.uniform(0.8, 1.2)  # noqa: S311  # so that a crowd spreads; no secret
         return min(left, sparse if command.probe_in is None else command.probe_in)
 
-    def _awaited(self, wait: Wait, known: Known) -> Awaited | None:
+    def _awaited(self, wait: Wait, known: Known, patience: float) -> Awaited | None:
         """The resource of a wait in the state table; None for a wait that only its own looks can end.
 
         What the table had long before the run read otherwise is no evidence: an event that would say so was lost.
@@ -264,7 +289,7 @@ class Runner:
             after,
             wait.may_be_name,
             knows=wait.state or "",
-            probe=self._probe if wait.probe_in is None else 0.0,
+            probe=patience if wait.probe_in is None else 0.0,
             deadline=wait.deadline,
         )
 

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     reconcile: float = Field(
         300.0, ge=0, description="Time between two comparisons of each API's resources with what events told; 0: never."
     )
+    watches: int = Field(
+        500, ge=1, le=5000, description="Resources a worker process long-polls at once, besides its jobs."
+    )
     drain: float = Field(25.0, ge=0, description="Time a worker has to finish its jobs after SIGTERM.")
 
     log_format: Literal["auto", "json", "human"] = Field(

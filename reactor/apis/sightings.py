@@ -126,8 +126,9 @@ def _described(teller: Teller, resource: Resource, name: str, data: Mapping[str,
     webhooks = teller.api.webhooks
     fields = webhooks.event_fields([name]) if webhooks and name in webhooks.webhooks else None
     if fields is not None:
-        return {field: data[field] for field in fields if field in data and field not in ("event", "timestamp")}
-    said: dict[str, Any] = {}
+        said = {field: data[field] for field in fields if field not in ("event", "timestamp") and field in data}
+        return {field: value for field, value in said.items() if value is not None}
+    said = {}
     for path in (resource.name, resource.labels, resource.error):
         if path and (value := look(path, data)) is not None:
             said = put(path, said, value)

@@ -25,6 +25,7 @@ from reactor.reload import Live, Reloader
 from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
+from reactor.watch import Watcher
 from reactor.worker import Worker
 
 BLOCKING = 2.0
@@ -149,6 +150,7 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
     """A worker."""
     live = Live.load(settings.config)
     client = ApiClient(connections=settings.concurrency, private=settings.private)
+    polls = ApiClient(connections=settings.watches, private=settings.private)
     async with opened(settings) as (store, queue):
         try:
             with stop_on_signals() as stopping:
@@ -158,9 +160,11 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
                 operations = Operations("work", settings, store, queue, live, stopping)
                 async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
+                    tasks.create_task(Watcher(store, queue, live, polls, settings).run(stopping))
                     tasks.create_task(Reconciler(store, live, client, settings).run(stopping))
                     on_ready(f"reactor works (revision {live.config.revision})")
                     on_ready(announced)
                     await worker.run(stopping)
         finally:
             await client.close()
+            await polls.close()

@@ -88,6 +88,7 @@ async def operate(
         body = put(create.name, body, f"{context.settings.instance}-{row.label}")
     creation = Creation(context.client, api, operation, parameters, body, if_exists)
     created = await creation.run(RowClaim(row, context, api))
+    await context.runs.watch(api, create.resource, created.resource)
     return Effect(created.how, Reply(200, {}, created.resource))
 
 

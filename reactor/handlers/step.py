@@ -5,6 +5,7 @@ Owns turning what the API answered into what happened to the run. Which step is 
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +78,7 @@ async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happe
     """
     now = time.time()
     if row.saw:
-        return Observed(now, state=row.saw["state"])
+        return _answered(row.saw, now) if "status" in row.saw else Observed(now, state=row.saw["state"])
     if now >= wait.deadline or wait.probe is None:
         return TimedOut(now)
     operation, asked = operation_of(stage.program, stage.run), time.time()
@@ -92,6 +93,13 @@ async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happe
         raise
     except CallError as error:
         return _outcome(error, asked)
+
+
+def _answered(answer: Mapping[str, Any], now: float) -> Happened:
+    """What a watch was answered in place of the run."""
+    if not answer["status"]:
+        return CallFailed(now, answer["error"])
+    return Replied(now, answer["status"], answer["headers"], answer["body"], asked=answer["asked"])
 
 
 def _also_hopeless(stage: Stage, call: Call) -> Call:

@@ -86,6 +86,15 @@ TABLE = (
     ),
     Key("{i}:reconciling:{api}", "string", "who reconciles an API now", "a lease"),
     Key("{i}:heard", "hash", "when each source was last heard (ms)", "for ever"),
+    Key(
+        "{i}:watches", "zset", "what is long-polled, by when it is free for another watcher (ms)", "goes with its waits"
+    ),
+    Key(
+        "{i}:watch:{watch}",
+        "hash",
+        "one long poll: what is asked, who asks, the rows that wait and for which states",
+        "goes with its waits",
+    ),
     Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
 )
 """The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
@@ -205,6 +214,15 @@ class Keys:
     def heard(self) -> str:
         """When each source was last heard."""
         return f"{self.instance}:heard"
+
+    @property
+    def watches(self) -> str:
+        """Everything that is long-polled."""
+        return f"{self.instance}:watches"
+
+    def watch(self, watch: str) -> str:
+        """One long poll."""
+        return f"{self.instance}:watch:{watch}"
 
     def finished(self, state: str) -> str:
         """Rows that ended in a state that a person looks at."""

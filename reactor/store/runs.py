@@ -3,8 +3,8 @@
 Owns registering what a run waits for, against the state table, and waking it. Does not know what a run's state means.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,10 @@ from reactor.store.client import available
 from reactor.store.grouping import Grouped
 from reactor.store.keys import Keys
 from reactor.store.scripts import Arg, Call, Scripts
+from reactor.store.watches import Wanted
+
+WAITS = 2
+"""What advance.lua answers for a row that is later or waits."""
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 NAMED = "name/"
@@ -47,7 +51,7 @@ class NextRow:
     """The row that moves a run on: which generation it is for, whose gates it heeds, and in how many seconds it is due.
 
     `woken` (ms) is when the event came that this call follows; 0 for a call that follows none. `label` is the row whose
-    work this one does again; empty for none.
+    work this one does again; empty for none. What it waits for is long-polled as `watched` says, first in `rest` seconds.
     """
 
     id: str
@@ -57,6 +61,8 @@ class NextRow:
     delay: float
     woken: int = 0
     label: str = ""
+    watched: Wanted | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +101,27 @@ class Sighted:
 
 
 class Runs:
-    """Reads and writes runs. `lifetime` is how long one is kept once it is over, in seconds."""
+    """Reads and writes runs. `lifetime` is how long one is kept once it is over, in seconds.
 
-    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, lifetime: float, sweep_after: float) -> None:
+    `on_watched` is called when a wait was registered whose resource is to be long-polled.
+    """
+
+    def __init__(
+        self,
+        redis: "aioredis.Redis",
+        keys: Keys,
+        *,
+        lifetime: float,
+        sweep_after: float,
+        on_watched: Callable[[], None],
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = Scripts(redis)
         self._got: Grouped[str, StoredRun | None] = Grouped(self._get_each)
         self._lifetime = int(lifetime * 1000)
         self._sweep_after = int(sweep_after * 1000)
+        self._on_watched = on_watched
 
     async def keep_document(self, digest: str, text: bytes) -> None:
         """Keep a document for the runs that start with it, as long as they may be asked for."""
@@ -130,13 +148,15 @@ class Runs:
         Returns True when that row is due now and wants an RQ job, False when it is later or waits, and None when the
         run had moved on already, and nothing was written. Raises StoreUnavailable.
         """
-        keys = (
+        keys = [
             self._keys.run(run),
             self._keys.row(row.id if row else ""),
             self._keys.due,
             self._keys.count,
             self._keys.runs,
-        )
+        ]
+        if row and row.watched:
+            keys += [self._keys.watches, self._keys.watch(row.watched.spec.id)]
         args: list[Arg] = [
             "" if expected is None else expected,
             orjson.dumps(fields),
@@ -151,6 +171,8 @@ class Runs:
         if awaited:
             args += self._wait(awaited)
         code = int(await self._scripts.run("advance", keys, args))
+        if code == WAITS and row and row.watched:
+            self._on_watched()
         return None if code == 0 else code == 1 and row is not None
 
     async def end(self, run: str, generation: int, *, status: str, because: str) -> bool:
@@ -206,8 +228,15 @@ class Runs:
         return [run for run in runs if run]
 
 
-def _row_fields(run: str, row: NextRow) -> dict[str, str]:
+def _row_fields(run: str, row: NextRow) -> dict[str, Any]:
+    watched = row.watched and {
+        "id": row.watched.spec.id,
+        "spec": orjson.dumps(asdict(row.watched.spec)).decode(),
+        "states": orjson.dumps(row.watched.states).decode(),
+        "rest": int(row.rest * 1000),
+    }
     return {
+        **({"watched": watched} if watched else {}),
         "entry": "0-0",
         "event": run,
         "rule": "",

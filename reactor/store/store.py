@@ -16,6 +16,7 @@ from reactor.store.resources import Resources
 from reactor.store.retention import Retention
 from reactor.store.revisions import Revisions
 from reactor.store.runs import Runs
+from reactor.store.watches import Watches
 
 
 class Store:
@@ -34,7 +35,16 @@ class Store:
         self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
         self.logged = LoggedEvents(self.redis, self.keys, self.log)
         self.brakes = Brakes(self.redis, self.keys)
-        self.runs = Runs(self.redis, self.keys, lifetime=2 * window, sweep_after=settings.sweep_after)
+        self.watches = Watches(
+            self.redis, self.keys, lease=settings.lease, lifetime=2 * window, sweep_after=settings.sweep_after
+        )
+        self.runs = Runs(
+            self.redis,
+            self.keys,
+            lifetime=2 * window,
+            sweep_after=settings.sweep_after,
+            on_watched=self.watches.bell.set,
+        )
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
         self.retention = Retention(self.redis, self.keys, retention=settings.retention, lifetime=2 * window)

@@ -64,7 +64,9 @@ SCENES = {
 
 Case = tuple[str, str]
 
-CASES: Sequence[Case] = [(point, action) for point in sorted(NAMES) for action in SIGNALS]
+CASES: Sequence[Case] = [
+    (point, action) for point in sorted(NAMES) if point.partition(".")[0] in SCENES for action in SIGNALS
+]
 
 
 @dataclass

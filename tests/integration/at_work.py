@@ -101,6 +101,7 @@ def outputs(run: StoredRun) -> Any:
 async def at_work(
     opened: Opened,
     monkeypatch: pytest.MonkeyPatch,
+    directory: Path = CONFIG,
     *,
     probe: float = NEVER,
     time_scale: float = 0.01,
@@ -114,7 +115,7 @@ async def at_work(
     settings = opened.settings.model_copy(update={"probe": probe, "attempts": attempts})
     async with emulating(time_scale=time_scale) as emulator:
         point_to(emulator, monkeypatch)
-        config = load_config(CONFIG)
+        config = load_config(directory)
         dispatcher = Dispatcher(opened.store, opened.queue, Live(config), takeover=settings.takeover)
         app = create_app(Web(settings, opened.store, Live(config, receives=True)))
         async with served(app) as url, repeated(dispatcher.run):
@@ -123,7 +124,7 @@ async def at_work(
             await emulator.faults(**{"drop": 0, **faults})
             reactor = AtWork(opened, emulator, Runner(config, opened.store, opened.queue, probe=probe))
             if performing:
-                async with working(opened, settings, connections=connections):
+                async with working(opened, settings, config=config, connections=connections):
                     yield reactor
             else:
                 yield reactor

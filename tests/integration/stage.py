@@ -23,6 +23,7 @@ from reactor.settings import Settings
 from reactor.store.ledger import Row
 from reactor.store.log import Appended, Entry
 from reactor.store.plans import Decided, NewRow, Plan
+from reactor.watch import Watcher
 from reactor.worker import Worker
 
 DEADLINE = 10.0
@@ -147,11 +148,14 @@ async def working(
     """A worker and a due poller, until the context ends; then the worker drains."""
     settings = settings or opened.settings
     client = ApiClient(connections=connections, private=LOOPBACK)
-    worker = Worker(opened.store, opened.queue, context_of(opened, client, settings, config))
+    polls = ApiClient(connections=settings.watches, private=LOOPBACK)
+    context = context_of(opened, client, settings, config)
+    worker = Worker(opened.store, opened.queue, context)
     stopping = asyncio.Event()
     tasks = [
         asyncio.create_task(worker.run(stopping)),
         asyncio.create_task(DuePoller(opened.store, opened.queue).run(stopping)),
+        asyncio.create_task(Watcher(opened.store, opened.queue, context.live, polls, settings).run(stopping)),
     ]
     try:
         yield worker
@@ -159,6 +163,7 @@ async def working(
         stopping.set()
         await asyncio.gather(*tasks)
         await client.close()
+        await polls.close()
 
 
 async def ended(opened: Opened, id: str = "row1", within: float = DEADLINE) -> Row:

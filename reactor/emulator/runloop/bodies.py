@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DevboxStatus = Literal[
-    "queued", "provisioning", "initializing", "running", "suspending", "suspended", "resuming", "failure", "shutdown"
-]
+    "scheduled", "queued", "provisioning", "initializing", "running",
+    "suspending", "suspended", "resuming", "failure", "shutdown",
+]  # fmt: skip
 ExecutionStatus = Literal["queued", "running", "completed"]
 
 

@@ -1,8 +1,9 @@
 #!lua
 -- Guarantees: a run moves on once per generation, also one that was over, and what it needs next exists with it: a row that is due, or one that waits.
 -- A wait is not registered when the state table knows something newer than the run has seen: then its row is due at once.
+-- A wait for what is long-polled exists with its watch, which is free at once for a watcher that asks for its states, too.
 -- What is counted of the move is counted with it, once.
--- KEYS run, row, due, count, runs   ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms),
+-- KEYS run, row, due, count, runs, for what is watched (else absent): watches, watch   ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms),
 --      row id (empty: the run is over), row fields (JSON), delay (ms), sweep after (ms), run id, counts (JSON),
 --      for a wait (else absent): waits prefix, resource prefix, alias prefix, resource, seen seq, evidence after (ms),
 --      what stands before a name (empty: the resource is an id), state that it knows, key of who probes (empty: it looks
@@ -44,12 +45,21 @@ if ARGV[4] == '' then
 end
 
 redis.call('PERSIST', KEYS[1])
-local row = flat(cjson.decode(ARGV[5]), {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
+local fields = cjson.decode(ARGV[5])
+local watched = fields.watched
+fields.watched = nil
+local row = flat(fields, {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
 local function put(state, queued, delay, ...)
   redis.call('HSET', KEYS[2], 'state', state, 'queued', queued, unpack(row))
   if ... then redis.call('HSET', KEYS[2], ...) end
   redis.call('ZADD', KEYS[3], now + delay, ARGV[4])
   redis.call('HINCRBY', KEYS[4], 'jobs_planned', 1)
+end
+
+local function watch()
+  redis.call('HSET', KEYS[7], 'spec', watched.spec, 'row:' .. ARGV[4], watched.states)
+  redis.call('PEXPIRE', KEYS[7], ARGV[3])
+  redis.call('ZADD', KEYS[6], now + watched.rest, watched.id)
 end
 
 if #ARGV > 9 then
@@ -65,6 +75,13 @@ if #ARGV > 9 then
     redis.call('SADD', waits .. known_by, ARGV[4])
     redis.call('PEXPIRE', waits .. known_by, ARGV[3])
   end
+  if watched then watch() end
+  return 2
+end
+
+if watched then
+  put('waiting', 0, ARGV[6])
+  watch()
   return 2
 end
 

@@ -1,0 +1,249 @@
+"""The watcher: long polls resources that nobody sends webhooks about, and makes each answer an event.
+
+Owns the polls of one process: hundreds in one event loop, each over a connection of its own, none in a job's place. One per
+resource, however many runs wait for it; a watch that its holder leaves is taken over by another when the lease ends. What is
+watched is the store's, what an answer means is the runs' and the rules'.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from reactor.apis.client import Api, ApiClient
+from reactor.apis.provider import look, put
+from reactor.apis.sightings import Read, events_of
+from reactor.catalog import states_of
+from reactor.errors import CallError, GateClosed, StoreUnavailable, TemporaryError
+from reactor.failpoints import failpoint
+from reactor.queue import JobQueue, Ticket
+from reactor.reload import Live
+from reactor.settings import Settings
+from reactor.store.store import Store
+from reactor.store.watches import Held
+from reactor.telling import teller_of
+
+TICK = 1.0
+"""Seconds between two looks for watches that another process left, or registered."""
+
+SHORTEST_HOLD = 0.1
+REST = 1.0
+"""Seconds: a server that answers sooner than this did not hold the call, and is left alone for so long."""
+
+SOONEST, LATEST = 0.5, 30.0
+"""Seconds before a poll that was not answered is made again: doubling, with jitter."""
+
+GONE = 404
+
+log = structlog.get_logger("reactor.watch")
+
+
+@dataclass
+class Polling:
+    """A watch that this process holds: its task, and the states that the poll under way asks for."""
+
+    task: "asyncio.Task[None]"
+    states: frozenset[str] = frozenset()
+
+
+class Watcher:
+    """Holds watches; any number may run. `client` is its own: polls must not take the connections of calls."""
+
+    def __init__(self, store: Store, queue: JobQueue, live: Live, client: ApiClient, settings: Settings) -> None:
+        self._store = store
+        self._queue = queue
+        self._live = live
+        self._client = client
+        self._lease = settings.lease
+        self._most = settings.watches
+        self._name = f"watcher-{uuid4().hex[:12]}"
+        self._held: dict[str, Polling] = {}
+        self._prolonged = time.monotonic()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Hold watches until told to stop; those held then are taken over by others."""
+        work, told = asyncio.create_task(self._forever()), asyncio.create_task(stopping.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [work, told, *(each.task for each in self._held.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        if not work.cancelled():
+            work.result()
+
+    async def _forever(self) -> None:
+        while True:
+            self._store.watches.bell.clear()
+            try:
+                await self._take()
+                await self._prolong()
+            except StoreUnavailable as error:
+                log.warning("watch paused", error=str(error))
+            await _rung(self._store.watches.bell, TICK)
+
+    async def _take(self) -> None:
+        """Begin to poll for watches that are free; one that we hold has new waits, and is asked for them, too."""
+        room = self._most - len(self._held)
+        for watch in await self._store.watches.take(self._name, room) if room > 0 else ():
+            failpoint("watch.after_take")
+            polling = self._held.get(watch)
+            if polling is None:
+                self._begin(watch)
+            else:
+                held = await self._store.watches.held(watch, self._name)
+                if held and not self._asked(held) <= polling.states:
+                    polling.task.cancel()
+                    self._begin(watch)
+
+    def _begin(self, watch: str) -> None:
+        polling = Polling(asyncio.create_task(self._watch(watch)))
+        self._held[watch] = polling
+        polling.task.add_done_callback(lambda task: self._end(watch, task))
+
+    def _end(self, watch: str, task: "asyncio.Task[None]") -> None:
+        if watch in self._held and self._held[watch].task is task:
+            del self._held[watch]
+
+    async def _prolong(self) -> None:
+        """Keep what we hold; what somebody else has by now is theirs."""
+        if time.monotonic() - self._prolonged < self._lease / 3:
+            return
+        self._prolonged = time.monotonic()
+        watches = list(self._held)
+        for watch, ours in zip(watches, await self._store.watches.prolong(watches, self._name), strict=True):
+            if not ours and watch in self._held:
+                self._held[watch].task.cancel()
+
+    async def _watch(self, watch: str) -> None:
+        """Poll for one watch until nobody needs it."""
+        failures = 0
+        while True:
+            try:
+                held = await self._store.watches.held(watch, self._name)
+                if held is None:
+                    return
+                pause = await self._poll(watch, held)
+                failures = 0
+            except TemporaryError as error:
+                failures += 1
+                pause = _backoff(failures) if error.delay is None else error.delay
+                log.warning("poll failed", watch=watch, error=str(error), seconds=round(pause, 1))
+            except GateClosed as error:
+                pause = error.delay
+                log.warning("watch gated", watch=watch, error=str(error), seconds=round(pause, 1))
+            except StoreUnavailable as error:
+                pause = TICK
+                log.warning("watch paused", watch=watch, error=str(error))
+            except Exception:  # the boundary: what one poll does to us must not end the others
+                pause = LATEST
+                log.exception("watch faulty", watch=watch)
+            await asyncio.sleep(pause)
+
+    def _asked(self, held: Held) -> frozenset[str]:
+        """The states to ask for: those that rows wait for; of what is watched for its own sake, all."""
+        api = self._live.config.apis.get(held.spec.api)
+        return held.states | states_of(api, held.spec.kind) if api and held.standing else held.states
+
+    async def _poll(self, watch: str, held: Held) -> float:
+        """Make one call, and make its answer known; returns the seconds to leave the server alone.
+
+        Raises TemporaryError, GateClosed, StoreUnavailable.
+        """
+        spec, api = held.spec, self._live.config.apis.get(held.spec.api)
+        if api is None or spec.operation not in api.provider.long_poll:
+            raise TemporaryError(f"{spec.api}.{spec.operation} is not configured any more", LATEST)
+        states = await self._states(api, held)
+        self._held[watch].states = self._asked(held)
+        if closed := await self._store.ledger.closed_for(api.name, spec.operation):
+            raise GateClosed(f"{api.name} takes no calls", closed, operation=spec.operation)
+        asked = time.time()
+        try:
+            answer = await self._answer(api, held, states)
+        except GateClosed as error:
+            await self._store.ledger.close_gate(api.name, str(error), error.delay, operation=error.operation)
+            raise
+        failpoint("watch.after_poll")
+        took = time.time() - asked
+        told = answer is not None and await self._tell(watch, api, held, {**answer, "asked": asked, "woken": _now()})
+        return REST if took < SHORTEST_HOLD and not told else 0.0
+
+    async def _states(self, api: Api, held: Held) -> list[str]:
+        """What to be answered for. A server answers at once for the state that is: for its own sake, all others are."""
+        if not held.standing:
+            return sorted(held.states)
+        [known] = await self._store.resources.known(api.name, held.spec.kind, [held.spec.resource])
+        return sorted(held.states | states_of(api, held.spec.kind) - {known.state})
+
+    async def _answer(self, api: Api, held: Held, states: list[str]) -> dict[str, Any] | None:
+        """What the API answered; None while it says "still waiting". Raises TemporaryError, GateClosed."""
+        spec, poll = held.spec, api.provider.long_poll[held.spec.operation]
+        body = put(poll.seconds, put(poll.states, spec.body, states), int(poll.hold))
+        try:
+            reply = await self._client.call(api, spec.operation, spec.parameters, body)
+        except GateClosed:
+            raise
+        except CallError as error:
+            if error.status in poll.still_waiting:
+                return None
+            if isinstance(error, TemporaryError):
+                raise
+            return {"status": error.status, "headers": dict(error.headers), "body": error.data, "error": str(error)}
+        return {"status": reply.status, "headers": dict(reply.headers), "body": reply.data}
+
+    async def _tell(self, watch: str, api: Api, held: Held, answer: Mapping[str, Any]) -> int:
+        """Make an answer an event, and give it to the rows that wait for it; returns how many did.
+
+        The event first: it is what others go by. The rows are told in the same breath, so that they need not read again.
+        """
+        resource = api.provider.resources[held.spec.kind]
+        good = 200 <= answer["status"] < 300
+        state = look(resource.state, answer["body"]) if good else None
+        if good or answer["status"] == GONE:
+            await self._append(api, held, answer["body"] if good else None)
+            failpoint("watch.after_append")
+        rows = await self._store.watches.tell(watch, state or "", answer)
+        failpoint("watch.after_tell")
+        await self._queue.enqueue([Ticket(row) for row in rows])
+        if held.standing and (not good or state in {*resource.settled, *resource.failed, *resource.terminal}):
+            await self._store.watches.settle(watch)
+        log.info(
+            "watch answered",
+            watch=watch,
+            resource=held.spec.resource,
+            state=state,
+            status=answer["status"],
+            rows=len(rows),
+        )
+        return len(rows)
+
+    async def _append(self, api: Api, held: Held, data: Any) -> None:
+        """Put what an answer shows into the log, if it is of a kind that has events and the table does not know."""
+        spec, resource = held.spec, api.provider.resources[held.spec.kind]
+        resource_id = look(resource.id, data) if data is not None else spec.resource
+        if not resource.events or not isinstance(resource_id, str) or not resource_id:
+            return
+        [known] = await self._store.resources.known(api.name, spec.kind, [resource_id])
+        read = Read(spec.kind, resource_id, _now(), data if isinstance(data, dict) else None)
+        for event in events_of(teller_of(self._live.config, api, "watch"), read, known):
+            await self._store.log.append(event, event.body)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _backoff(failures: int) -> float:
+    longest: float = min(SOONEST * 2 ** min(failures - 1, 10), LATEST)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # so that a crowd spreads; no secret
+
+
+async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(bell.wait(), seconds)
+    except TimeoutError:
+        return
