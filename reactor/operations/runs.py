@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from reactor.errors import RequestRejected
-from reactor.operate.runs import cancel_run, run_found, run_id_of, run_value, start_run
+from reactor.operate.runs import cancel_run, retry_run, run_found, run_id_of, run_value, start_run
 from reactor.operations.api import Answer, Asked
 from reactor.operations.asking import limit_of, text_of
 from reactor.operations.parts import Operations
@@ -44,3 +44,8 @@ async def show(parts: Operations, asked: Asked) -> Answer:
 async def cancel(parts: Operations, asked: Asked) -> Answer:
     """Cancel a run."""
     return Answer(run_value(await cancel_run(parts.store, asked.path["run"], f"cancelled by {asked.who}")))
+
+
+async def retry(parts: Operations, asked: Asked) -> Answer:
+    """Let a run that failed or was cancelled go on."""
+    return Answer(run_value(await retry_run(parts.store, parts.runner(), asked.path["run"], asked.who)))

@@ -8,6 +8,7 @@ ROUTES = (
     ApiRoute("POST", "/runs", "operate", runs.start, "begin a run", body=("workflow", "workflowId", "inputs")),
     ApiRoute("GET", "/runs/{run}", "read", runs.show, "one run, with its steps"),
     ApiRoute("POST", "/runs/{run}/cancel", "operate", runs.cancel, "take no further step"),
+    ApiRoute("POST", "/runs/{run}/retry", "operate", runs.retry, "go on from the step where it ended"),
     ApiRoute(
         "GET", "/jobs", "read", jobs.ls, "jobs, not the done ones", query=("state", "rule", "api", "since", "limit")
     ),

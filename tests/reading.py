@@ -1,0 +1,34 @@
+"""Every command, told apart by whether it only looks. Whoever adds a command says here which it is.
+
+`{…}` stands for what a test fills in. What looks is run by a test that compares every key before and after.
+"""
+
+LOOKS = (
+    "check {config}",
+    "schema rules",
+    "runs ls",
+    "runs show {run}",
+    "events ls",
+    "events ls --aside",
+    "events show {event}",
+    "jobs ls",
+    "jobs ls --dead",
+    "jobs show {job}",
+    "jobs retry --dead --dry-run",
+    "jobs cancel --dead --dry-run",
+    "pause ls",
+    "workflows check volume-and-sandbox",
+    "workflows explain volume-and-sandbox",
+    "apis ls",
+    "apis show daytona.createVolume",
+    "tokens ls",
+    "completion bash",
+)
+
+ACTS = (
+    *("demo", "dev", "serve", "dispatch", "work", "emulator"),
+    *("reload", "reconcile"),
+    *("runs start", "runs cancel", "runs retry"),
+    *("events retry", "jobs retry", "jobs cancel", "pause", "resume"),
+    *("apis call", "apis import", "tokens new"),
+)
