@@ -19,6 +19,8 @@ LOOKS = (
     "pause ls",
     "workflows check volume-and-sandbox",
     "workflows explain volume-and-sandbox",
+    "rules ls",
+    "rules test",
     "apis ls",
     "apis show daytona.createVolume",
     "tokens ls",
