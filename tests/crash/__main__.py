@@ -7,14 +7,20 @@ import tempfile
 from pathlib import Path
 
 import click
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from crash.fuzz import fuzzes
 from crash.nemesis import Asked, Outcome, torment
 from crash.recovery import PROMISED, percentile, recoveries, report
+from crash.store_machine import HISTORY, StoreMachine
 from crash.sweep import CASES, sweep_all
-from reactor.embedded import Fsync
+from reactor.embedded import EmbeddedServer, Fsync
 
 KILLS = 200
 SAMPLES = 108
+HISTORIES = 60
+ANYTHING = 1500
 
 
 @click.command()
@@ -29,12 +35,29 @@ def main(kills: int | None, seed: int | None, events: int | None, runs: int | No
     kills = kills or KILLS
     asked = Asked(kills, events or 10 * kills, runs or kills // 2, seed or 0, fsync or "always")
     directory = Path(tempfile.mkdtemp(prefix="reactor-crash-"))
-    good = chosen or asyncio.run(trials(directory))
+    good = chosen or (histories(directory) and anything() and asyncio.run(trials(directory)))
     outcome = asyncio.run(nemesis(directory, asked))
     if good and outcome.good:
         shutil.rmtree(directory)
     click.echo(str(outcome))
     sys.exit(0 if good and outcome.good else 1)
+
+
+def histories(directory: Path) -> bool:
+    """Histories of the store beside its model; a history that breaks it is shown, at its shortest, and ends this."""
+    with EmbeddedServer.start(directory / "histories", fsync="no") as server:
+        StoreMachine.server = server
+        run_state_machine_as_test(StoreMachine, settings=settings(HISTORY, max_examples=HISTORIES, derandomize=False))
+    click.echo(f"store: {HISTORIES} histories of up to {HISTORY.stateful_step_count} steps agree with the model")
+    return True
+
+
+def anything() -> bool:
+    """What strangers may send and people may write, at random; what breaks something is shown and ends this."""
+    for name, check in fuzzes(ANYTHING):
+        check()
+        click.echo(f"fuzz: {name.replace('_', ' ')}, {ANYTHING} examples")
+    return True
 
 
 async def trials(directory: Path) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis import Redis
@@ -31,11 +32,21 @@ KIND = "volume"
 API = "daytona"
 BEGAN = 1_700_000_000_000
 
-EVENTS, ROWS, RUNS, RESOURCES, NAMES = (range(count) for count in (3, 2, 2, 2, 2))
-STATES = {"creating": (0, 0), "ready": (0, 1), "deleted": (1, 1)}
+EVENTS, ROWS, RUNS, RESOURCES = (range(count) for count in (4, 2, 2, 2))
+STATES = {"creating": (0, 0), "pending": (0, 0), "ready": (0, 1), "deleted": (1, 1)}
 """Each state, whether it is terminal and whether it is settled."""
 
 FINAL = ("done", "dead", "unknown")
+
+HISTORY = settings(
+    max_examples=6,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""A few histories, the same each time."""
 
 
 @dataclass
@@ -78,10 +89,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(self.server.url, decode_responses=True)
         self.redis.flushall()
-        settings = Settings(redis_url=self.server.url, lease=FAR, sweep_after=FAR, dedup_window=10**9)
-        self.store = Store(settings)
+        chosen = Settings(redis_url=self.server.url, lease=FAR, sweep_after=FAR, dedup_window=10**9)
+        self.store = Store(chosen)
         self.keys, self.model = self.store.keys, Model()
         self.runner.run(self.store.log.join())
+        self.deliver(0, 1)
+        self._plan(0, set(ROWS))  # so that there are rows, whichever rules a history has
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):
@@ -107,7 +120,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.entries)
     @rule(
-        data=st.data(), resource=st.sampled_from(RESOURCES), state=st.sampled_from(sorted(STATES)), at=st.integers(0, 5)
+        data=st.data(), resource=st.sampled_from(RESOURCES), state=st.sampled_from(sorted(STATES)), at=st.integers(0, 1)
     )
     def observe(self, data: st.DataObject, resource: int, state: str, at: int) -> None:
         """A verdict stands for ever; the state is the newest that was ever said, in whatever order it was."""
@@ -124,7 +137,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data(), rows=st.sets(st.sampled_from(ROWS), max_size=3))
     def plan(self, data: st.DataObject, rows: set[int]) -> None:
         """The first plan stands, with its rows."""
-        number = data.draw(st.sampled_from(sorted(self.model.entries)))
+        self._plan(data.draw(st.sampled_from(sorted(self.model.entries))), rows)
+
+    def _plan(self, number: int, rows: set[int]) -> None:
         ids = tuple(f"row-{number}-{row}" for row in sorted(rows))
         wanted = tuple(NewRow(row, "a-rule", "call", API, {}) for row in ids)
         plan = Plan(self.model.entries[number], f"msg_{number}", "revision", (Decided("a-rule", "planned", wanted),))
@@ -192,8 +207,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def lock(self, data: st.DataObject) -> None:
         """One row at a time creates what has a name."""
-        held = data.draw(st.sampled_from(self.model.held))
-        name = f"name-{len(held.id + held.event) % len(NAMES)}"
+        live = [held for held in self.model.held if self.model.rows[held.id].state == "running"]
+        held = data.draw(st.sampled_from(live or self.model.held))
+        name = "name-0"
         row, holder = self.model.rows[held.id], self.model.locks.get(name)
         code, told = self.runner.run(self.store.ledger.lock(held, name))
         if held.fence != row.fence or row.state != "running":
@@ -203,12 +219,35 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert code == 1
             self.model.locks[name] = held.id
+            for other in live:
+                if other.id != held.id and other.fence == self.model.rows[other.id].fence:
+                    assert self.runner.run(self.store.ledger.lock(other, name)) == (0, held.id)
+
+    @precondition(lambda self: any(row.state == "running" for row in self.model.rows.values()))
+    @rule(data=st.data(), state=st.sampled_from(("due", *FINAL)))
+    def overtake(self, data: st.DataObject, state: Any) -> None:
+        """A worker sleeps past its lease, another takes the row, and the first one wakes up: it has no say any more."""
+        running = {row_id: row for row_id, row in self.model.rows.items() if row.state == "running"}
+        row_id = data.draw(st.sampled_from(sorted(running)))
+        row = running[row_id]
+        sleeper = next(held for held in self.model.held if held.id == row_id and held.fence == row.fence)
+        self._let_time_come(row_id)
+        [claim] = self.runner.run(self.store.ledger.claim([row_id], "another"))
+        assert isinstance(claim, Row)
+        assert claim.fence == row.fence + 1
+        row.fence, row.queued, row.come = claim.fence, False, False
+        self.model.held.append(claim)
+        assert not self.runner.run(self.store.ledger.renew(sleeper))
+        assert not self.runner.run(self.store.ledger.finish(sleeper, Ending(state, delay=FAR)))
+        assert self.runner.run(self.store.ledger.lock(sleeper, "name-0"))[0] == -1
 
     @precondition(lambda self: self.model.rows)
     @rule(data=st.data())
     def time_comes(self, data: st.DataObject) -> None:
         """A pause, a wait or a lease is over."""
-        row_id = data.draw(st.sampled_from(sorted(self.model.rows)))
+        self._let_time_come(data.draw(st.sampled_from(sorted(self.model.rows))))
+
+    def _let_time_come(self, row_id: str) -> None:
         row = self.model.rows[row_id]
         if row.state in FINAL:
             return

@@ -2,23 +2,13 @@
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from crash.store_machine import StoreMachine
+from crash.store_machine import HISTORY, StoreMachine
 from reactor.embedded import EmbeddedServer
-
-SHORT = settings(
-    max_examples=12,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def test_the_store_keeps_its_invariants_in_any_history(tmp_path: Path) -> None:
     with EmbeddedServer.start(tmp_path / "server", fsync="no") as server:
         StoreMachine.server = server
-        run_state_machine_as_test(StoreMachine, settings=SHORT)
+        run_state_machine_as_test(StoreMachine, settings=HISTORY)
