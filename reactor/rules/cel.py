@@ -2,7 +2,8 @@
 
 Owns the CEL library: nothing else imports it. An expression sees `event.<field>` for every field that is declared, typed,
 so that a wrong name or type is refused when the file is loaded, and `event.data` with the whole payload, unchecked.
-Evaluate on the event loop's thread only: the library's thread safety is not known.
+The library keeps the interpreter's lock while it compiles and while it evaluates (measured), so that a configuration may be
+compiled in a thread while the event loop evaluates; neither ever runs beside the other.
 """
 
 import math

@@ -1,6 +1,7 @@
 """Expressions and templates: what is refused at load, what has no value for an event, what comes out."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -177,3 +178,19 @@ def test_the_faults_of_all_texts_come_together_each_with_its_path() -> None:
 
 def test_a_rendered_value_is_json() -> None:
     assert json.loads(json.dumps(rendered({"x": "${event.data}"}, a=[1, {"b": None}])))["x"] == {"a": [1, {"b": None}]}
+
+
+def test_expressions_keep_their_values_while_others_are_compiled_in_threads() -> None:
+    scope = Scope({"name": "string"})
+    asked = scope.compile('event.name.startsWith("x") && event.name.matches("x+")')
+
+    def compile_many() -> None:
+        for number in range(1000):
+            scope.compile(f'event.name == "y{number}"')
+
+    with ThreadPoolExecutor(2) as threads:
+        compiling = [threads.submit(compile_many) for _ in range(2)]
+        values = [asked.evaluate({"event.name": "x", "event.data": {}}) for _ in range(5000)]
+
+    assert all(each.exception() is None for each in compiling)
+    assert set(values) == {True}
