@@ -207,6 +207,32 @@ async def test_events_further_apart_than_the_pause_are_bursts_of_their_own(opene
     assert sorted(await at.volumes()) == ["vol-45", "vol-60"]
 
 
+async def test_an_event_that_is_too_old_for_a_burst_does_not_end_it(opened: Opened, tmp_path: Path) -> None:
+    at = desk(opened, tmp_path, DEBOUNCE, "key: all")
+    open = await at.error(id="vol-1", ago=5 * MINUTE)
+
+    late = await at.error(id="vol-2", ago=90 * MINUTE)
+    joined = await at.error(id="vol-3", ago=4 * MINUTE)
+
+    assert open["timer"] == joined["timer"] != late["timer"]
+    assert (await at.ripe(late)).outcome == "planned"
+    assert (await at.timer(open)).outcome == ""
+    assert await at.volumes() == ["vol-2"]
+
+
+async def test_a_state_that_is_told_twice_is_waited_for_once(opened: Opened, tmp_path: Path) -> None:
+    rule = RULE.replace("volume.state.updated", "volume.created").replace("newState: error", "state: creating")
+    at = desk(opened, tmp_path, FOR, rule=rule)
+    made = {"event": "volume.created", "id": "vol-1", "name": "n", "state": "creating"}
+
+    told = [await at.tell({**made, "timestamp": iso(now_ms() - ago * MINUTE), "n": ago}) for ago in (30, 20)]
+
+    timer = await at.ripe(told[0])
+    assert timer.outcome == "planned"
+    assert len(await at.rows()) == 1
+    assert told[1] == {} or told[1]["timer"] == told[0]["timer"]
+
+
 async def test_a_burst_waits_until_it_is_over(opened: Opened, tmp_path: Path) -> None:
     at = desk(opened, tmp_path, "debounce: {wait: 1s, at_most: 1h}")
     told = await at.error(id="vol-1")

@@ -26,25 +26,30 @@ local function hold(d, decision)
   return d.timer.id, state ~= 'ripe'
 end
 
--- One timer for each burst: it carries the last event, by time, and is over when none came for long enough.
+-- One timer for each burst: it carries the last event, by time, and is over when none came for long enough. An event that is
+-- too old for the newest burst is one of its own.
 local function debounce(d, decision)
-  local flow = ARGV[6] .. d.flow
+  local flow, wait = ARGV[6] .. d.flow, d.timer.delay
   local id, first = unpack(redis.call('HMGET', flow, 'timer', 'first'))
   local state, deadline, last = unpack(redis.call('HMGET', ARGV[5] .. (id or ''), 'state', 'at', 'last'))
-  if state == 'waiting' and at <= tonumber(deadline) then
-    first, last = math.min(first, at), tonumber(last)
-    local ends = math.min(math.max(last, at) + d.timer.delay, first + d.timer.at_most)
+  local open = state == 'waiting'
+  local older = open and at < tonumber(first) - wait
+  if open and not older and at <= tonumber(deadline) then
     local key = ARGV[5] .. id
+    first, last = math.min(first, at), tonumber(last)
+    local ends = math.min(math.max(last, at) + wait, first + d.timer.at_most)
     if at >= last then redis.call('HSET', key, 'entry', entry, 'decision', decision, 'last', string.format('%d', at)) end
     redis.call('HSET', key, 'at', string.format('%d', ends))
     redis.call('ZADD', KEYS[2], ends, 'timer/' .. id)
   else
     id, first = d.timer.id, at
-    schedule(id, at + d.timer.delay, 'rule', d.rule, 'decision', decision, 'last', string.format('%d', at))
+    schedule(id, at + wait, 'rule', d.rule, 'decision', decision, 'last', string.format('%d', at))
   end
   redis.call('HINCRBY', ARGV[5] .. id, 'events', 1)
-  redis.call('HSET', flow, 'timer', id, 'first', string.format('%d', first))
-  redis.call('PEXPIRE', flow, ARGV[8])
+  if not older then
+    redis.call('HSET', flow, 'timer', id, 'first', string.format('%d', first))
+    redis.call('PEXPIRE', flow, ARGV[8])
+  end
   return id, true
 end
 
@@ -53,8 +58,8 @@ local function decide(d, decision)
   if d.count and not counted(c, d, at, entry, d.findings) then return 'withheld' end
   if not d.timer then return act(c, d, at, entry, d.findings) end
   local id, waits = (d.timer.control == 'debounce' and debounce or hold)(d, decision)
-  local until_ = tonumber(redis.call('HGET', ARGV[5] .. id, 'at'))
-  d.findings[#d.findings + 1] = finding(d.timer.control, d.timer.asked, {['until'] = until_}, false)
+  local ends = tonumber(redis.call('HGET', ARGV[5] .. id, 'at'))
+  d.findings[#d.findings + 1] = finding(d.timer.control, d.timer.asked, {[waits and 'until' or 'over'] = ends}, false)
   return waits and 'waiting' or 'withheld', id
 end
 
