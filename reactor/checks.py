@@ -56,6 +56,10 @@ class EventFields:
         """The values of the fields that list them."""
         return {name: schema["enum"] for name, schema in self._schemas(globs).items() if "enum" in schema}
 
+    def described(self, globs: Sequence[str]) -> tuple[Mapping[str, str], Mapping[str, Sequence[object]]]:
+        """Fields with their types, and choices."""
+        return self.types(globs), self.choices(globs)
+
     def mistyped(self, globs: Sequence[str]) -> list[Fault]:
         """Event types that no document describes and that are nearly one that is: such a rule would be silent for ever."""
         known = [event_type for document in self._documents for event_type in document.webhooks]

@@ -1,6 +1,7 @@
 """Compiles and checks the rules of all files together, with what they refer to. Reads no file."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from reactor.checks import EventFields, Known, rule_faults
 from reactor.config.policy import PolicyFile, policy_faults
@@ -30,9 +31,11 @@ def compile_rules(
         if rule.name in compiled:
             faults.append(Fault(("name",), f"found {rule.name!r} a second time, expected a name of its own"))
         compiled[rule.name], found = compile_rule(
-            rule, fields.types(rule.on), fields.choices(rule.on), fields_of=fields.types
+            rule, fields.types(rule.on), fields.choices(rule.on), described=fields.described
         )
         faults += [*found, *fields.mistyped(rule.on), *rule_faults(rule, compiled[rule.name], known)]
+        if rule.unless:
+            faults += [replace(fault, path=("unless", *fault.path)) for fault in fields.mistyped(rule.unless.on)]
         if policy:
             actions = compiled[rule.name].actions
             faults += policy_faults(policy.grant(each.document.file), actions, known.programs)

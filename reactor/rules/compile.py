@@ -19,24 +19,27 @@ from reactor.yaml12 import expected_one_of
 Choices = Mapping[str, Sequence[object]]
 """The values that a field can have, for the fields that list them."""
 
+Described = Callable[[Sequence[str]], tuple[Mapping[str, str], Choices]]
+"""What the events of some types have: their fields with their simple types, and choices."""
+
 
 def compile_rule(
     rule: Rule,
     fields: Mapping[str, str],
     choices: Choices = MappingProxyType({}),
     *,
-    fields_of: Callable[[Sequence[str]], Mapping[str, str]] = lambda types: {},
+    described: Described = lambda types: ({}, {}),
 ) -> tuple[CompiledRule, list[Fault]]:
     """Compile a rule over events with these fields (none: any); the faults of all its parts are returned together.
 
-    `fields_of` gives the fields of other event types, which `unless` may name. A rule with faults is returned too, less
+    `described` gives fields and choices of other event types, which `unless` may name. A rule with faults is returned too, less
     what is wrong with it, so that the caller can go on looking.
     """
     scope = Scope(fields)
     clauses, faults = _clauses(rule.match, ("match",), fields)
     faults += _mistyped(rule.match, ("match",), choices)
     conditions, unclear = _conditions(rule, scope)
-    controls, uncontrolled = compile_controls(rule, scope, fields_of)
+    controls, uncontrolled = compile_controls(rule, scope, described)
     actions, faulty = _actions(rule, scope)
     compiled = CompiledRule(rule.name, tuple(rule.on), clauses, actions, scope, conditions, controls)
     return compiled, [*faults, *unclear, *uncontrolled, *faulty]
@@ -95,12 +98,10 @@ def _clauses(
         return (), [*faults, Fault((*at, *error.path), str(error))]
 
 
-def compile_controls(
-    rule: Rule, scope: Scope, fields_of: Callable[[Sequence[str]], Mapping[str, str]]
-) -> tuple[Controls, list[Fault]]:
+def compile_controls(rule: Rule, scope: Scope, described: Described) -> tuple[Controls, list[Fault]]:
     """Compile what holds a rule back."""
     key, faults = _key(rule.key, ("key",), scope)
-    unless, found = _unless(rule, fields_of) if rule.unless else (None, [])
+    unless, found = _unless(rule, described) if rule.unless else (None, [])
     count = Limit("count", rule.count.at_least, rule.count.within) if rule.count else None
     cooldown = [Limit("cooldown", 1, rule.cooldown)] if rule.cooldown else []
     throttle = [Limit("throttle", rule.throttle.limit, rule.throttle.within)] if rule.throttle else []
@@ -128,12 +129,13 @@ def _key(written: str, path: tuple[str | int, ...], scope: Scope) -> tuple[Key |
     return Key(compiled, scope), [replace(fault, path=path) for fault in faults]
 
 
-def _unless(rule: Rule, fields_of: Callable[[Sequence[str]], Mapping[str, str]]) -> tuple[Unless | None, list[Fault]]:
+def _unless(rule: Rule, described: Described) -> tuple[Unless | None, list[Fault]]:
     """The events that call a rule off: their patterns and their key are over fields of their own."""
     if rule.unless is None:
         return None, []
-    fields = fields_of(rule.unless.on)
+    fields, choices = described(rule.unless.on)
     clauses, faults = _clauses(rule.unless.match, ("unless", "match"), fields)
+    faults += _mistyped(rule.unless.match, ("unless", "match"), choices)
     own = ("unless", "key") if rule.unless.key else ("unless", "on")
     key, found = _key(rule.unless.key or rule.key, own, Scope(fields))
     on = tuple(rule.unless.on)

@@ -51,6 +51,8 @@ def loaded(directory: Path, *knobs: str) -> CompiledRule:
         ("unless: {on: sandbox.created, within: 1m, matc: {}}", "6:47", "did you mean 'match'?"),
         ("unless: {on: sandbox.created, within: 1m, match: {stat: x}}", "6:55", "did you mean 'state'?"),
         ("unless: {on: sandbox.created, within: 1m, key: '${event.idd}'}", "6:52", "undeclared reference"),
+        ("unless: {on: sandbox.create, within: 1m}", "6:18", "did you mean 'sandbox.created'?"),
+        ("unless: {on: sandbox.created, within: 1m, match: {state: startd}}", "6:62", "did you mean 'started'?"),
         ("stale: maybe", "6:12", "expected one of 'run', 'skip'"),
         ("enforce: shadwo", "6:14", "did you mean 'shadow'?"),
         ("key: 5", "6:10", "expected a text"),
