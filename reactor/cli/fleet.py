@@ -23,6 +23,9 @@ from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
 from reactor.errors import ReactorError
 
+PROBE = 30.0
+"""Seconds between looks at what no event tells, where states last as long as they do; shorter ones are looked at sooner."""
+
 GRACE = 15.0
 """Seconds the children have to end after SIGTERM."""
 
@@ -101,6 +104,7 @@ class FleetPlan:
 
     def _environment(self, redis_url: str) -> dict[str, str]:
         return {
+            "REACTOR_PROBE": str(min(PROBE, max(1.0, PROBE * self.time_scale))),
             **os.environ,
             "REACTOR_REDIS_URL": redis_url,
             "REACTOR_CONFIG": str(self.config),
