@@ -58,6 +58,7 @@ class _Shared(Collector):
             ),
             ("reactor_oldest_due_seconds", "How late the latest due row is.", _age(figures.oldest_due, now)),
             ("reactor_log_events", "Events in the event log.", figures.log_length),
+            ("reactor_watches", "Resources that are long-polled.", figures.watches),
             ("reactor_events_set_aside", "Events nobody could decide on, which wait for a person.", figures.aside),
             ("reactor_due_rows", "Rows that are not finished.", figures.due_length),
             ("reactor_queue_jobs", "Jobs in the RQ queue.", self._queued),

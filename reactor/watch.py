@@ -206,7 +206,7 @@ class Watcher:
         if good or answer["status"] == GONE:
             await self._append(api, held, answer["body"] if good else None)
             failpoint("watch.after_append")
-        rows = await self._store.watches.tell(watch, state or "", answer)
+        rows = await self._store.watches.tell(watch, state or "", {**answer, "state": state})
         failpoint("watch.after_tell")
         await self._queue.enqueue([Ticket(row) for row in rows])
         if held.standing and (not good or state in {*resource.settled, *resource.failed, *resource.terminal}):

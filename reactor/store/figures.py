@@ -25,6 +25,7 @@ class Figures:
     counts: Mapping[str, int]
     processes: Sequence[Process]
     reconciled: Mapping[str, Mark]
+    watches: int
     pauses: Sequence[Pause]
 
     def count(self, name: str) -> int:
@@ -53,6 +54,7 @@ async def read_figures(store: Store) -> Figures:
         unknown=int(unknown),
         pauses=await store.brakes.pauses(),
         reconciled=await store.reconciles.marks(),
+        watches=await store.watches.count(),
         processes=await store.revisions.processes(),
         counts={name.decode(): int(value) for name, value in counts.items()},
     )

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from redis import asyncio as aioredis
 
+from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Scripts
 
@@ -57,6 +58,7 @@ class Watches:
     def __init__(
         self, redis: "aioredis.Redis", keys: Keys, *, lease: float, lifetime: float, sweep_after: float
     ) -> None:
+        self._redis = redis
         self._keys = keys
         self._scripts = Scripts(redis)
         self._lease = int(lease * 1000)
@@ -95,6 +97,11 @@ class Watches:
         args = (self._keys.row(""), self._sweep_after, state, orjson.dumps(dict(saw)))
         rows = await self._scripts.run("tell", (self._keys.due, self._keys.watch(watch)), args)
         return [row.decode() for row in rows]
+
+    async def count(self) -> int:
+        """How many resources are long-polled, or are to be. Raises StoreUnavailable."""
+        async with available():
+            return int(await self._redis.zcard(self._keys.watches))
 
     async def stand(self, spec: WatchSpec) -> bool:
         """Keep a watch until what it watches rests; False when it is kept already. Raises StoreUnavailable."""

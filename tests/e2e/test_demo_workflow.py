@@ -1,11 +1,15 @@
 """`reactor demo --workflow`: any Arazzo document is tried on real processes, and what became of it is told."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 
 from e2e.machine import CONFIG, Machine
 
 GIVEN = ("--input", "volumeName=data", "--input", "snapshot=base")
+DOCUMENT = Path(__file__).parents[1] / "data" / "arazzo" / "001.arazzo.yaml"
+LONG_POLLS = ("demo", "--config", str(CONFIG), "--workflow", str(DOCUMENT))
 SHIPPED = ("demo", "--config", str(CONFIG), "--workflow", "volume-and-sandbox")
 
 
@@ -71,3 +75,12 @@ def test_what_is_wrong_is_said_before_anything_starts(machine: Machine, words: l
     assert ended.returncode != 0
     assert complaint in ended.stderr
     assert ended.stdout == ""
+
+
+def test_a_document_of_long_polls_holds_one_for_each_of_its_waits(machine: Machine) -> None:
+    ended = machine.run(*LONG_POLLS, "--input", "command=echo hello", "--json")
+
+    outcome = orjson.loads(ended.stdout)
+    assert (ended.returncode, outcome["state"], outcome["outputs"]["stdout"]) == (0, "succeeded", "hello\n")
+    assert outcome["calls"].items() >= {"waitForDevboxStatus": 1, "waitForCommandCompletion": 1}.items()
+    assert 0 < outcome["ready_to_next_ms"]["p50"] < 1000

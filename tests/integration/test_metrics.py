@@ -33,6 +33,7 @@ NAMES = {
     "reactor_runs",
     "reactor_runs_ended_total",
     "reactor_unknown_rows",
+    "reactor_watches",
 }
 
 
