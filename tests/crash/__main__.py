@@ -10,10 +10,12 @@ import click
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from crash.flood import flood
 from crash.fuzz import fuzzes
-from crash.nemesis import Asked, Outcome, torment
+from crash.nemesis import Asked, Outcome, tell, torment
 from crash.recovery import PROMISED, percentile, recoveries, report
 from crash.store_machine import HISTORY, StoreMachine
+from crash.story import Story
 from crash.sweep import CASES, sweep_all
 from reactor.embedded import EmbeddedServer, Fsync
 
@@ -21,6 +23,7 @@ KILLS = 200
 SAMPLES = 108
 HISTORIES = 60
 ANYTHING = 1500
+FLOODED = 30.0
 
 
 @click.command()
@@ -66,7 +69,10 @@ async def trials(directory: Path) -> bool:
     click.echo(f"failpoints: {len(CASES)} cases swept, {len(wrong)} wrong {' '.join(wrong)}")
     took = await recoveries(directory / "recovery", SAMPLES)
     click.echo(report(took))
-    return not wrong and percentile(took, 99) < PROMISED
+    flooded = await flood(directory / "flood", FLOODED, work=20)
+    click.echo(str(flooded))
+    tell(flooded.findings, Story(directory / "flood"))
+    return not wrong and not flooded.findings and percentile(took, 99) < PROMISED
 
 
 async def nemesis(directory: Path, asked: Asked) -> Outcome:

@@ -9,11 +9,12 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from crash.nursery import Child, Nursery
+from crash.nursery import Child, Nursery, until
 from crash.proxy import Proxy, to, to_first
 from crash.story import Story
 from reactor.embedded import EmbeddedServer, Fsync
@@ -108,9 +109,22 @@ class Fleet:
         await self._begin(member)
         return member
 
-    async def retire(self, role: str) -> None:
-        """End all of a role in order, and start none again."""
-        for member in [member for name, member in self.members.items() if name.startswith(f"{role}-")]:
+    async def roll(self) -> None:
+        """A rolling upgrade: of each role, new ones are started, and then the old ones are told to end."""
+        for role in ROLES:
+            old = [name for name in self.members if name.startswith(f"{role}-")]
+            await self.start(f"{name}-new" for name in old)
+            for name in old:
+                await until(partial(self._has_begun, f"{name}-new"), SERVER_PATIENCE)
+            await self.retire(role, old)
+
+    async def _has_begun(self, name: str) -> bool:
+        return bool((self.directory / name).with_suffix(".out").read_text())
+
+    async def retire(self, role: str, names: Sequence[str] = ()) -> None:
+        """End these of a role, or all, in order, and start none again."""
+        for name in names or [name for name in self.members if name.startswith(f"{role}-")]:
+            member = self.members[name]
             member.kept = False
             self.stop(member.name)
             if member.child:

@@ -213,4 +213,5 @@ def tell(findings: Sequence[Finding], story: Story) -> None:
             click.echo(f"  {line}")
     if more := findings[MOST_FINDINGS:]:
         click.echo(f"\n=== and {len(more)} more")
-    click.echo(f"\ntimeline and logs are in {story.directory}")
+    if findings:
+        click.echo(f"\ntimeline and logs are in {story.directory}")
