@@ -19,6 +19,9 @@ LOOKS = (
     "pause ls",
     "workflows check volume-and-sandbox",
     "workflows explain volume-and-sandbox",
+    "explain {event}",
+    "replay {event} --dry-run",
+    "backtest {config}",
     "rules ls",
     "rules test",
     "apis ls",
@@ -31,6 +34,6 @@ ACTS = (
     *("demo", "dev", "serve", "dispatch", "work", "emulator"),
     *("reload", "reconcile"),
     *("runs start", "runs cancel", "runs retry"),
-    *("events retry", "jobs retry", "jobs cancel", "pause", "resume"),
+    *("events retry", "replay", "jobs retry", "jobs cancel", "pause", "resume"),
     *("apis call", "apis import", "tokens new"),
 )

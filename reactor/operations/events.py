@@ -2,6 +2,8 @@
 
 from reactor.errors import RequestRejected
 from reactor.operate.events import event_detail, event_found, event_value, retry_event
+from reactor.operate.explain import explain as explain_event
+from reactor.operate.explain import explanation_value
 from reactor.operations.api import Answer, Asked
 from reactor.operations.asking import limit_of
 from reactor.operations.parts import Operations
@@ -20,6 +22,13 @@ async def ls(parts: Operations, asked: Asked) -> Answer:
 async def show(parts: Operations, asked: Asked) -> Answer:
     """One event, with its payload."""
     return Answer(event_detail(await event_found(parts.store, asked.path["event"])))
+
+
+async def explain(parts: Operations, asked: Asked) -> Answer:
+    """Why an event led to what it did, or to nothing."""
+    logged = await event_found(parts.store, asked.path["event"])
+    told = await explain_event(parts.store, parts.live.config, logged, asked.query.get("rule", ""))
+    return Answer(explanation_value(told))
 
 
 async def retry(parts: Operations, asked: Asked) -> Answer:

@@ -17,6 +17,7 @@ ROUTES = (
     ApiRoute("POST", "/jobs/{job}/cancel", "operate", jobs.cancel, "give a job up for good"),
     ApiRoute("GET", "/events", "read", events.ls, "events, the newest first", query=("aside", "limit")),
     ApiRoute("GET", "/events/{event}", "read", events.show, "one event, with its payload, verdict and plan"),
+    ApiRoute("GET", "/events/{event}/explain", "read", events.explain, "why it led to what it did", query=("rule",)),
     ApiRoute("POST", "/events/{event}/retry", "operate", events.retry, "decide again on what was set aside"),
     ApiRoute("GET", "/pauses", "read", pauses.ls, "what is paused"),
     ApiRoute("POST", "/pause", "operate", pauses.begin, "stop acting", body=("api", "rule", "reason", "for")),

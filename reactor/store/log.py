@@ -146,6 +146,12 @@ class EventLog:
             newest: Any = await self._redis.xrevrange(self._keys.log, count=count)
         return [_entry(entry, fields) for entry, fields in reversed(newest)]
 
+    async def page(self, first: str, last: str, *, count: int) -> list[Entry]:
+        """Events between two places of the log, the oldest first; `(` before a place leaves it out."""
+        async with available():
+            found: Any = await self._redis.xrange(self._keys.log, min=first, max=last, count=count)
+        return [_entry(*each) for each in found]
+
     async def get(self, entry: str) -> Entry | None:
         """The event at one place of the log; None when it is not there, or no longer."""
         async with available():

@@ -4,7 +4,7 @@ Looking changes no key.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,13 +39,14 @@ class Logged:
 
 
 class LoggedEvents:
-    """Reads the log for people."""
+    """Reads the log for people. `lifetime` is how long what is known of an event is kept, in seconds."""
 
-    def __init__(self, redis: "aioredis.Redis", keys: Keys, log: EventLog) -> None:
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, log: EventLog, *, lifetime: float) -> None:
         self._redis = redis
         self._keys = keys
         self._log = log
         self._scripts = Scripts(redis)
+        self._lifetime = int(lifetime * 1000)
 
     async def newest(self, *, count: int = 100) -> list[Logged]:
         """The events that were accepted last, the newest first."""
@@ -64,13 +65,13 @@ class LoggedEvents:
         return (await self._told([entry]))[0] if entry else None
 
     async def _with_id(self, event_id: str) -> Entry | None:
-        """Look through the log from its end: ids are remembered by source, and nobody says which."""
+        """Look through the log from its end: ids are remembered by source, and nobody says which. No replay is meant."""
         last = "+"
         while True:
             async with available():
                 page: Any = await self._redis.xrevrange(self._keys.log, max=last, count=PAGE)
             for place, fields in page:
-                if fields.get(b"id") == event_id.encode():
+                if fields.get(b"id") == event_id.encode() and b"generation" not in fields:
                     return await self._log.get(place.decode())
             if len(page) < PAGE:
                 return None
@@ -87,6 +88,32 @@ class LoggedEvents:
             Logged(entry, _json(verdict), _json(plan), aside is not None)
             for entry, (verdict, plan), aside in zip(entries, replies[::2], replies[1::2], strict=True)
         ]
+
+    async def between(self, since: int, until: int | None = None) -> AsyncIterator[Logged]:
+        """The events accepted from `since` to `until` (ms since the epoch), the oldest first."""
+        first, last = str(since), "+" if until is None else str(until)
+        while True:
+            page = await self._log.page(first, last, count=PAGE)
+            for logged in await self._told(page):
+                yield logged
+            if len(page) < PAGE:
+                return
+            first = f"({page[-1].entry}"
+
+    async def replay(self, entry: str, who: str) -> Entry | None:
+        """Put an event into the log once more, to be decided again; None when the log has it no longer.
+
+        Raises StoreUnavailable.
+        """
+        keys = (self._keys.log, self._keys.event(entry))
+        found, *again = await self._scripts.run("replay", keys, (entry, who, self._lifetime))
+        return await self._log.get(again[0].decode()) if found else None
+
+    async def replays(self, entry: str) -> list[Mapping[str, Any]]:
+        """The replays of an event: the place of each in the log, and who asked for it."""
+        async with available():
+            known: Any = await self._redis.hget(self._keys.event(entry), "replays")
+        return _json(known) or []
 
     async def retake(self, entry: str) -> Retaken:
         """Give an event that was set aside to the dispatchers again. Raises StoreUnavailable."""

@@ -33,7 +33,7 @@ class Store:
             self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
         )
         self.jobs = Jobs(self.redis, self.keys, dedup_window=window)
-        self.logged = LoggedEvents(self.redis, self.keys, self.log)
+        self.logged = LoggedEvents(self.redis, self.keys, self.log, lifetime=2 * window)
         self.brakes = Brakes(self.redis, self.keys)
         self.watches = Watches(
             self.redis, self.keys, lease=settings.lease, lifetime=2 * window, sweep_after=settings.sweep_after

@@ -1,0 +1,174 @@
+"""`reactor replay` and `reactor backtest`: decide on logged events again, in earnest or by way of trial."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.events import complete_event
+from reactor.cli.looking import looking
+from reactor.cli.shown import Length, json_of, operator, print_json
+from reactor.config import load_config
+from reactor.errors import ReactorError
+from reactor.operate.backtest import jobs_of, verdict_of
+from reactor.operate.events import event_found
+from reactor.operate.replay import Span, events_in, would_follow
+from reactor.operate.replay import replay as replay_events
+from reactor.rehearsal.backtest import Change, changes, memory, rehearsed
+from reactor.rehearsal.rehearse import Job
+from reactor.store.logged import Logged
+from reactor.store.store import Store
+
+DIFFERS = 3
+"""The exit status of a backtest in which something differs."""
+
+
+def _ago(seconds: float | None) -> int | None:
+    """So long ago, in milliseconds since the epoch."""
+    return None if seconds is None else int((time.time() - seconds) * 1000)
+
+
+@click.command(
+    short_help="Decide on logged events once more.",
+    epilog="""\b
+Examples:
+  reactor replay msg_2abc --dry-run              what the rules of now ask for
+  reactor replay --since 2h --type 'volume.*'    asks before it does so
+""",
+)
+@click.argument("event", nargs=-1, metavar="[EVENT]...", shell_complete=complete_event)
+@click.option("--since", type=Length(), help="Events accepted so long ago or later: 2h, 7d.")
+@click.option("--until", type=Length(), help="Events accepted so long ago or earlier.")
+@click.option("--type", "event_type", default="*", show_default=True, metavar="GLOB", help="Of these types only.")
+@click.option("--dry-run", is_flag=True, help="Show which jobs the rules of now ask for, and replay nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@json_option
+def replay(
+    event: tuple[str, ...],
+    since: float | None,
+    until: float | None,
+    event_type: str,
+    dry_run: bool,
+    yes: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Decide on events of the log once more, by the rules in force: after a rule was mended, or an outage.
+
+    Each replay is an event of its own with jobs of its own; what the first one led to stands. It counts as an event of now
+    for `cooldown`, `throttle` and the like; that it is old, outdated or a repetition does not matter. Who asked for it is
+    noted with the event.
+    """
+    if bool(event) == (since is not None):
+        raise click.UsageError("name events, or a span with --since")
+    asyncio.run(_replay(event, since, until, event_type, dry_run=dry_run, yes=yes, config=config, as_json=as_json))
+
+
+async def _replay(
+    named: Sequence[str],
+    since: float | None,
+    until: float | None,
+    event_type: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    known = load_config(settings_of(config).config)
+    async with looking(config) as store:
+        if named:
+            found = [await event_found(store, each) for each in named]
+        else:
+            found = await events_in(store, known, Span(_ago(since) or 0, _ago(until), event_type))
+        follow = [(each, would_follow(known, each)) for each in found]
+        if dry_run:
+            _print_dry([(each, jobs) for each, jobs in follow], as_json=as_json)
+            return
+        jobs = sum(len(each) for _, each in follow)
+        if not yes and len(found) > 1:
+            click.confirm(f"{len(found)} events would be replayed; their rules ask for {jobs} jobs. Do it?", abort=True)
+        entries = await replay_events(store, found, operator())
+    if as_json:
+        print_json([{"event": each.entry, "id": each.id, "generation": each.generation} for each in entries])
+        return
+    for entry in entries:
+        click.echo(f"{entry.id} is decided on again as {entry.entry} (replay {entry.generation})")
+    if not entries:
+        click.echo("no event is meant")
+
+
+def _print_dry(follow: Sequence[tuple[Logged, list[dict[str, Any]]]], *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"event": each.entry.entry, "id": each.entry.id, "jobs": jobs} for each, jobs in follow])
+        return
+    for each, jobs in follow:
+        click.echo(f"{each.entry.entry}  {each.entry.id}: {len(jobs) or 'no'} jobs, as far as controls let them")
+        for job in jobs:
+            click.echo(f"  {json_of(job)}")
+
+
+@click.command(
+    short_help="What other rules would have done with the log's events.",
+    epilog="""\b
+Examples:
+  reactor backtest ./new-config --since 7d
+  reactor backtest ./new-config --since 1d --json      for a pull request
+Exit status: 0 when nothing differs, 3 when something does, 1 for rules that can't be used.
+""",
+)
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--since", type=Length(), default="7d", show_default=True, help="Events accepted so long ago or later.")
+@config_option
+@json_option
+def backtest(directory: Path, since: float, config: Path | None, as_json: bool) -> None:
+    """Put the log's events to the rules of DIRECTORY, without effects, and compare with what was done.
+
+    Prints the jobs that would be added (+), missing (-) and different (~). Events that came shortly before the span are put to
+    the rules, too, so that they remember what they should.
+    """
+    events, found = asyncio.run(_backtest(directory, _ago(since) or 0, config))
+    if as_json:
+        print_json({"events": events, "changes": [asdict(change) for change in found]})
+    else:
+        click.echo("\n".join(_plan(events, found)))
+    if found:
+        raise SystemExit(DIFFERS)
+
+
+async def _backtest(directory: Path, since: int, config: Path | None) -> tuple[int, list[Change]]:
+    new = load_config(directory)
+    until = int(time.time() * 1000)
+    async with looking(config) as store:
+        events = [each async for each in store.logged.between(since - memory(new.rules.rules))]
+        inside = [each for each in events if each.entry.accepted >= since]
+        was = await _done(store, inside)
+    try:
+        jobs = rehearsed(new, ((each.entry, verdict_of(each)) for each in events), until)
+    except RecursionError as error:
+        raise ReactorError("the rules of the new directory emit events without end") from error
+    would_be = {job.id: job for job in jobs if int(job.entry.partition("-")[0]) >= since}
+    return len(inside), changes(was, would_be)
+
+
+async def _done(store: Store, events: Sequence[Logged]) -> dict[str, Job]:
+    """The jobs that were asked for; those of replays are their askers'."""
+    jobs = [job for each in events if not each.entry.generation for job in await jobs_of(store, each)]
+    return {job.id: job for job in jobs}
+
+
+def _plan(events: int, found: Sequence[Change]) -> Iterator[str]:
+    for change in found:
+        yield f"{change.sign} {change.rule}  {change.entry}"
+        if change.was:
+            yield f"    was       {json_of(change.was)}"
+        if change.would_be:
+            yield f"    would be  {json_of(change.would_be)}"
+    count = {sign: sum(change.sign == sign for change in found) for sign in "+-~"}
+    yield f"{events} events: {count['+']} jobs added, {count['-']} missing, {count['~']} different"

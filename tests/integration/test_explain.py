@@ -1,0 +1,202 @@
+"""Why an event led to what it did; deciding on it once more; and what other rules would have done with it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Commands
+from conftest import CONFIG, Opened
+from redis import Redis
+from stage import append, volume
+
+from reactor.config import Config, load_config
+from reactor.dispatch import Dispatcher
+from reactor.operate.events import event_found
+from reactor.operate.explain import explain, explanation_value
+from reactor.reload import Live
+from reactor.store.brakes import Scope
+
+RULES = """\
+rules:
+  - name: again
+    on: volume.state.updated
+    match: {newState: error}
+    when: event.name != 'data-9'
+    cooldown: 1h
+    key: all
+    do:
+      - call: daytona.createVolume
+        body: {name: "${event.name}-again"}
+  - name: other
+    on: volume.*
+    match: {newState: ready, name: {prefix: build-}}
+    do: [{notify: ops-slack, text: "${event.name}"}]
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., Path]:
+    def configured(rules: str = RULES, name: str = "config") -> Path:
+        directory = tmp_path / name
+        shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"), dirs_exist_ok=True)
+        (directory / "rules").mkdir(exist_ok=True)
+        (directory / "rules" / "r.yaml").write_text(rules, "utf-8")
+        return directory
+
+    return configured
+
+
+async def decided(opened: Opened, config: Config, *payloads: dict[str, Any]) -> None:
+    """Put events into the log and decide on all that nobody has."""
+    for number, payload in enumerate(payloads):
+        await append(opened, payload, f"msg_{number}")
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(config), takeover=5.0)
+    await opened.store.revisions.keep(config.revision, config.texts)
+    while entries := await opened.store.log.read("reader", block=0.05):
+        await dispatcher.react(entries)
+
+
+async def explained(opened: Opened, config: Config, event: str, rule: str = "") -> dict[str, Any]:
+    return explanation_value(await explain(opened.store, config, await event_found(opened.store, event), rule))
+
+
+async def test_every_rule_says_what_it_asked_and_saw(opened: Opened, configured: Callable[..., Path]) -> None:
+    config = load_config(configured())
+    await decided(opened, config, volume("error", name="data-1"))
+
+    told = await explained(opened, config, "msg_0")
+
+    again, other = told["rules"]
+    assert (again["rule"], again["outcome"], again["now"]) == ("again", "planned", True)
+    assert [(clause["clause"], clause["held"]) for clause in again["clauses"]] == [("newState", True), ("when", True)]
+    assert [job["state"] for job in again["jobs"]] == ["due"]
+    assert (other["outcome"], other["clauses"][0]["saw"]) == ("no match", "error")
+    assert told["revision"] == {"then": config.revision, "now": config.revision, "of": config.revision}
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (volume("error", name="data-1"), "another event had said the same"),
+        (volume("creating", name="data-1", ago=60_000), "something newer was known of its resource (error)"),
+        (volume("error", id="vol-2", name="late", ago=40 * 86_400_000), "older than the dedup window"),
+    ],
+)
+async def test_what_is_beyond_matching_is_said(
+    opened: Opened, configured: Callable[..., Path], payload: dict[str, Any], said: str
+) -> None:
+    config = load_config(configured())
+    first = volume("error", name="data-1")
+    await decided(opened, config, first, payload)
+
+    told = await explained(opened, config, "msg_1")
+
+    assert said in told["because"]
+    assert all(rule["jobs"] == [] for rule in told["rules"])
+
+
+async def test_a_control_says_why_it_held_back_and_a_pause_what_it_holds(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    config = load_config(configured())
+    await decided(opened, config, volume("error", name="data-1"), volume("error", id="vol-2", name="data-2"))
+    await opened.store.brakes.pause(Scope("rule", "again"), by="x", reason="", seconds=None)
+
+    first = await explained(opened, config, "msg_0", "again")
+    second = await explained(opened, config, "msg_1", "again")
+
+    assert first["rules"][0]["paused"] == ["rule:again"]
+    assert second["rules"][0]["outcome"] == "withheld"
+    assert [(found["clause"], found["held"]) for found in second["rules"][0]["controls"]] == [("cooldown", False)]
+
+
+async def test_an_event_is_explained_by_the_rules_of_then_and_compared_with_those_of_now(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    then = load_config(configured())
+    await decided(opened, then, volume("error", name="data-1"))
+    now = load_config(configured("rules: []\n"))
+
+    told = await explained(opened, now, "msg_0")
+
+    assert [(rule["rule"], rule["outcome"], rule["now"]) for rule in told["rules"]] == [
+        ("again", "planned", False),
+        ("other", "no match", False),
+    ]
+    assert (told["revision"]["then"], told["revision"]["of"]) == (then.revision, then.revision)
+
+
+async def test_a_replay_is_shown_first_then_done_once_with_jobs_of_its_own(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    directory = configured()
+    cli = Commands(opened, {"REACTOR_CONFIG": str(directory)})
+    config = load_config(directory)
+    await decided(opened, config, volume("ready", name="build-1"), volume("error", name="data-1", ago=60_000))
+
+    dry = cli("replay", "msg_0", "--dry-run")
+    replayed = cli("replay", "msg_0", "--json")
+    await decided(opened, config)
+
+    assert '"notify":"ops-slack"' in dry.stdout
+    [said] = json.loads(replayed.stdout)
+    told = await explained(opened, config, "msg_0")
+    again = await explained(opened, config, said["event"])
+    assert [each["entry"] for each in told["replays"]] == [said["event"]]
+    assert (again["event"]["entry"], again["event"]["generation"]) == (said["event"], 1)
+    [[first], [second]] = ([job["id"] for rule in each["rules"] for job in rule["jobs"]] for each in (told, again))
+    assert first != second
+
+
+async def test_a_span_is_replayed_only_when_a_person_says_so(opened: Opened, configured: Callable[..., Path]) -> None:
+    directory = configured()
+    cli = Commands(opened, {"REACTOR_CONFIG": str(directory)})
+    config = load_config(directory)
+    await decided(opened, config, *(volume("ready", id=f"vol-{n}", name=f"build-{n}") for n in range(3)))
+
+    asked = cli("replay", "--since", "1h")
+    none = cli("replay", "--since", "1h", "--type", "sandbox.*")
+    done = cli("replay", "--since", "1h", "--yes")
+    again = cli("replay", "--since", "1h", "--dry-run", "--json")
+
+    assert asked.returncode == 1
+    assert "3 events would be replayed; their rules ask for 3 jobs" in asked.stdout
+    assert "no event is meant" in none.stdout
+    assert done.stdout.count("is decided on again") == 3
+    assert len(json.loads(again.stdout)) == 3
+
+
+async def test_a_backtest_says_what_other_rules_would_have_done_and_changes_nothing(
+    opened: Opened, redis: Redis, configured: Callable[..., Path]
+) -> None:
+    directory = configured()
+    cli = Commands(opened, {"REACTOR_CONFIG": str(directory)})
+    events = (
+        volume("error", name="data-1"),
+        volume("error", id="vol-2", name="data-2"),
+        volume("ready", id="vol-3", name="build-3"),
+    )
+    await decided(opened, load_config(directory), *events)
+    new = RULES.replace("-again", "-anew").replace("    cooldown: 1h\n", "").replace("build-", "nothing-")
+    before = _keyspace(redis)
+
+    same = cli("backtest", str(directory), "--since", "1h")
+    other = cli("backtest", str(configured(new, "new")), "--since", "1h", "--json")
+    shown = cli("backtest", str(configured(new, "new")), "--since", "1h")
+
+    assert (same.returncode, same.stdout) == (0, "3 events: 0 jobs added, 0 missing, 0 different\n")
+    assert other.returncode == shown.returncode == 3
+    assert [(change["sign"], change["rule"]) for change in json.loads(other.stdout)["changes"]] == [
+        ("~", "again"),
+        ("+", "again"),
+        ("-", "other"),
+    ]
+    assert shown.stdout.endswith("3 events: 1 jobs added, 1 missing, 1 different\n")
+    assert _keyspace(redis) == before
+
+
+def _keyspace(redis: Redis) -> dict[Any, Any]:
+    return {key: redis.dump(key) for key in redis.scan_iter()}
