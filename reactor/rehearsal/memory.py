@@ -79,17 +79,22 @@ class Memory:
             return self._act(decided, entry, entry, at, now, findings)
         set_timer = self._debounce if decided.timer.control == "debounce" else self._hold
         timer = set_timer(decided, decided.timer, entry, at)
-        findings.append(_finding(decided.timer.control, decided.timer.asked, {"until": timer.at}, held=False))
+        seen = {"over" if timer.ripe else "until": timer.at}
+        findings.append(_finding(decided.timer.control, decided.timer.asked, seen, held=False))
         return Outcome(decided.rule, entry, "withheld" if timer.ripe else "waiting", tuple(findings), at)
 
     def _hold(self, decided: Decided, spec: NewTimer, entry: str, at: int) -> _Timer:
         return self._timers.setdefault(spec.id, _Timer(decided, spec, entry, at + spec.delay, at))
 
     def _debounce(self, decided: Decided, spec: NewTimer, entry: str, at: int) -> _Timer:
-        """One timer for each burst: it carries the last event, by time, and is over when none came for long enough."""
+        """One timer for each burst: it carries the last event, by time, and is over when none came for long enough.
+
+        An event that is too old for the newest burst is one of its own.
+        """
         name, first = self._bursts.get(decided.flow, (spec.id, at))
         timer = self._timers.get(name)
-        if timer and not timer.ripe and at <= timer.at:
+        older = timer is not None and not timer.ripe and at < first - spec.delay
+        if timer and not timer.ripe and not older and at <= timer.at:
             first, last = min(first, at), timer.last
             timer.at = min(max(last, at) + spec.delay, first + spec.at_most)
             if at >= last:
@@ -98,7 +103,8 @@ class Memory:
             name, first = spec.id, at
             timer = self._timers[name] = _Timer(decided, spec, entry, at + spec.delay, at)
         timer.events += 1
-        self._bursts[decided.flow] = (name, first)
+        if not older:
+            self._bursts[decided.flow] = (name, first)
         return timer
 
     def _counted(self, decided: Decided, count: Bound, member: str, at: int, findings: list[Finding]) -> bool:

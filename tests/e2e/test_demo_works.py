@@ -35,6 +35,7 @@ def test_the_demo_says_why_it_does_not_work(machine: Machine, tmp_path: Path) ->
     config = shutil.copytree(CONFIG, tmp_path / "config")
     rules = config / "rules" / "volumes.yaml"
     rules.write_text(rules.read_text("utf-8").replace("build-}", "other-}"), "utf-8")
+    (config / "rules" / "volumes.test.yaml").unlink()  # it would refuse such a rule
 
     ended = machine.run("demo", "--config", str(config))
 
