@@ -14,7 +14,7 @@ from reactor.apis.openapi import OpenApi
 from reactor.apis.openapi import Operation as Described
 from reactor.apis.provider import Provider, Resource, look, put
 from reactor.errors import ConfigError
-from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Misfits, Operation, Slot
+from reactor.workflows.apis import DEFAULT_DEADLINE, Kind, Message, Misfits, Operation, Slot
 from reactor.workflows.document import Document, OperationRef, Source
 
 Schema = Mapping[str, Any]
@@ -55,6 +55,26 @@ class Catalog:
         operations = [each for api in self.apis.values() for each in api.openapi.operations.values()]
         return sorted({f"{each.method} {each.path}" if reference.path else each.id for each in operations})
 
+    def message(self, reference: OperationRef, source: Source | None) -> Message | None:
+        """The event that is meant by a channel, or by an operation on one: what is called alike but for its punctuation.
+
+        `volume.state.updated` is also `volumeStateUpdated`, `volume/state/updated` and, of an operation,
+        `onVolumeStateUpdated`. Raises ConfigError when several APIs have it.
+        """
+        said = _letters(reference.channel or reference.id or "")
+        meant = {said, *(said.removeprefix(word) for word in _HEARING)}
+        for apis in self._places(source):
+            found = [each for each in _messages(apis) if _letters(each.event) in meant]
+            if len({each.api for each in found}) > 1:
+                raise ConfigError(_ambiguous(reference, [each.api for each in found]))
+            if found:
+                return found[0]
+        return None
+
+    def messages(self) -> Iterable[str]:
+        """All event types, for messages."""
+        return sorted({each.event for each in _messages(self.apis.values())})
+
     def _places(self, source: Source | None) -> Iterator[list[Api]]:
         """Where to look, in order."""
         if source and (meant := self.meant(source)):
@@ -82,6 +102,21 @@ def _url_match(api: Api, source: Source) -> int:
 
 def _has_name(api: Api, source: Source) -> bool:
     return any(fnmatchcase(source.name.lower(), pattern) for pattern in (api.name, *api.provider.arazzo.names))
+
+
+_HEARING = ("on", "receive")
+"""How the names of operations that receive begin."""
+
+
+def _messages(apis: Iterable[Api]) -> Iterator[Message]:
+    """The events of the resources of some APIs."""
+    for api in apis:
+        for kind, resource in api.provider.resources.items():
+            yield from (Message(api.name, kind, event) for event in resource.events)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 # --- which operation is meant: rungs, the surest first ----------------------------------------------------------------

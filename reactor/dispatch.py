@@ -22,7 +22,7 @@ from reactor.rules.match import Decision
 from reactor.store.log import Entry
 from reactor.store.plans import NewRow, Plan, StoredPlan
 from reactor.store.resources import Observation, Verdict
-from reactor.store.runs import Sighted
+from reactor.store.runs import Sighted, Told
 from reactor.store.store import Store
 
 BLOCK = 1.0
@@ -160,7 +160,19 @@ class Dispatcher:
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
             if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
         ]
-        woken = await self._store.runs.wake(sighted) if sighted else []
+        told = [
+            Told(
+                self._table(arrival),
+                verdict.kind,
+                arrival.event.type,
+                arrival.entry.entry,
+                verdict.id,
+                arrival.sighting.name,
+            )
+            for arrival, verdict in zip(arrivals, verdicts, strict=True)
+            if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
+        ]
+        woken = [*await self._store.runs.wake(sighted), *await self._store.runs.hear(told)]
         await self._queue.enqueue([Ticket(row) for row in woken])
 
     def match(self, arrival: Arrival, verdict: Verdict) -> list[Decision]:

@@ -19,7 +19,7 @@ from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.queue import JobQueue, Ticket
 from reactor.store.ledger import Row, counted
-from reactor.store.runs import Awaited, NextRow, Sighted, StoredRun
+from reactor.store.runs import Awaited, Message, NextRow, Sighted, StoredRun
 from reactor.store.store import Store
 from reactor.store.watches import Wanted
 from reactor.watching import to_watch, watch_of
@@ -52,11 +52,16 @@ READ_LATE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a run knows of a resource: the newest change it has seen, and when it read it (seconds since the epoch)."""
+    """What a run knows of a resource: the newest change it has seen, and when it read it (seconds since the epoch).
+
+    Of messages: those since a time (ms since the epoch) are for it; the last that it `heard` is at this log entry.
+    """
 
     resource: str = ""
     seen: int = 0
     read: float = 0.0
+    since: int = 0
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +128,9 @@ class Runner:
         digest = _digest(text)
         await self._store.runs.keep_document(digest, text)
         begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))
-        fields = {"workflow": workflow_id, "document": digest, "started": str(int(time.time() * 1000))}
-        return await self._store_step(run_id, None, program, begun.run, fields, Known(), Move()) is not None
+        now = int(time.time() * 1000)
+        fields = {"workflow": workflow_id, "document": digest, "started": str(now)}
+        return await self._store_step(run_id, None, program, begun.run, fields, Known(since=now), Move()) is not None
 
     def _refuse_literals(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
         for name in secrets & given.keys():
@@ -164,8 +170,8 @@ class Runner:
         audit = [*stored.audit, {**note, "because": stored.because}][-MOST_NOTES:]
         await self._store.runs.keep_document(stored.document, text)
         fields = {"audit": orjson.dumps(audit).decode()}
-        moved = await self._store_step(stored.id, stored.generation, program, run, fields, Known(), Move(label=label))
-        return moved is not None
+        known, move = Known(since=stored.started, heard=stored.heard), Move(label=label)
+        return await self._store_step(stored.id, stored.generation, program, run, fields, known, move) is not None
 
     async def _label(self, stored: StoredRun) -> str:
         """What marks the things that the last row of a run may have made."""
@@ -184,7 +190,13 @@ class Runner:
         """
         saw: Mapping[str, Any] = (row and row.saw) or {}
         moved = advance(stage.program, stage.run, happened).run
-        known = Known(stage.stored.resource, saw.get("seq", stage.stored.seen), _asked(happened))
+        known = Known(
+            stage.stored.resource,
+            saw.get("seq", stage.stored.seen),
+            _asked(happened),
+            stage.stored.started,
+            saw.get("entry", stage.stored.heard),
+        )
         move = Move(
             rest=_rest(stage.run, moved, happened),
             woken=saw.get("woken", 0),
@@ -200,6 +212,13 @@ class Runner:
         """Have what was just made watched until it rests, if a rule asks for it and nobody else tells of it."""
         if spec := to_watch(self._config, api, kind, made):
             await self._store.watches.stand(spec)
+
+    async def message(self, entry: str) -> Any:
+        """The body of the event at a log entry. Raises ConfigError when the log has it no longer, StoreUnavailable."""
+        found = await self._store.log.get(entry)
+        if found is None:
+            raise ConfigError(f"the event at {entry} is trimmed from the log already: keep more of it")
+        return found.event().data
 
     async def _share(self, stage: Stage, happened: Happened) -> None:
         """Wake the others that wait for what a probe has just read, if it is another state than they know."""
@@ -238,6 +257,7 @@ class Runner:
             "phase": "waiting" if run.waits else run.status,
             "because": run.because,
             "resource": resource,
+            "heard": known.heard,
             "seen": str(awaited.seen if awaited else known.seen),
         }
         row = None
@@ -249,7 +269,9 @@ class Runner:
             row = NextRow(
                 row_id(run_id, run.generation), run.generation, api, name, delay, woken, move.label, watched, move.rest
             )
-        due = await self._store.runs.advance(run_id, expected, {**fields, **state}, row, awaited, move.counts)
+        due = await self._store.runs.advance(
+            run_id, expected, {**fields, **state}, row, awaited or _listened(command, known), move.counts
+        )
         if due and row:
             await self._queue.enqueue([Ticket(row.id)])
         return due
@@ -277,7 +299,7 @@ class Runner:
 
         What the table had long before the run read otherwise is no evidence: an event that would say so was lost.
         """
-        if not wait.resource or not wait.events:
+        if not wait.resource or not wait.events or not wait.probe:
             return None
         seen = known.seen if known.resource == f"{wait.kind}/{wait.resource}" else 0
         after = max(wait.after, known.read - READ_LATE)
@@ -292,6 +314,14 @@ class Runner:
             probe=patience if wait.probe_in is None else 0.0,
             deadline=wait.deadline,
         )
+
+
+def _listened(command: Command, known: Known) -> Message | None:
+    """The message that a run waits for, if it does. A correlation is the id or the name of the resource it is about."""
+    if not isinstance(command, Wait) or command.probe or not command.events:
+        return None
+    about = "" if command.correlation is None else str(command.correlation)
+    return Message(command.api, command.kind, command.events[0], about, known.since, known.heard)
 
 
 def _asked(happened: Happened) -> float:

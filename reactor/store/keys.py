@@ -63,6 +63,8 @@ TABLE = (
     Key(
         "{i}:probe:{api}:{kind}:{id}", "string", "row that looks for all that wait for a resource", "a probe's interval"
     ),
+    Key("{i}:hears:{api}:{event}:{about}", "set", "rows that wait for a message", "twice the dedup window"),
+    Key("{i}:told:{api}", "hash", "log entry of the last fresh event, by type", "for ever"),
     Key("{i}:runs", "zset", "runs, by when they began (ms)", "entries go with their runs"),
     Key(
         "{i}:waits:{api}:{kind}:{id}",
@@ -171,6 +173,14 @@ class Keys:
     def waits(self, api: str, kind: str, resource_id: str) -> str:
         """Rows that wait for a resource to change."""
         return f"{self.instance}:waits:{api}:{kind}:{resource_id}"
+
+    def hears(self, api: str, event: str, about: str) -> str:
+        """Rows that wait for an event of a type, about a resource by its id or name, or (empty) any."""
+        return f"{self.instance}:hears:{api}:{event}:{about}"
+
+    def told(self, api: str) -> str:
+        """The last event of each type."""
+        return f"{self.instance}:told:{api}"
 
     def probe(self, api: str, kind: str, resource_id: str) -> str:
         """Held by the row that looks at a resource for all that wait for it."""

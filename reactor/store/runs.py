@@ -29,6 +29,7 @@ NAMED = "name/"
 class StoredRun:
     """A run as it is stored. `state` is the engine's; `seen` the newest change it knows of `resource`.
 
+    `heard` is the log entry of the last message that it received.
     `audit` says what people did to it: at (ms), who, did (retry), was (its status then), because.
     """
 
@@ -44,6 +45,7 @@ class StoredRun:
     started: int
     updated: int
     audit: tuple[Mapping[str, Any], ...] = ()
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,33 @@ class Sighted:
     at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event that a run waits for: its type, and the id or name of the resource it is `about` (empty: any).
+
+    One that came since a time (ms since the epoch) counts; `heard` is the log entry of the last that the run has heard.
+    """
+
+    api: str
+    kind: str
+    event: str
+    about: str
+    since: int
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fresh event at a log entry, and the resource it is about."""
+
+    api: str
+    kind: str
+    event: str
+    entry: str
+    id: str
+    name: str | None
+
+
 class Runs:
     """Reads and writes runs. `lifetime` is how long one is kept once it is over, in seconds.
 
@@ -140,7 +169,7 @@ class Runs:
         expected: int | None,
         fields: Mapping[str, str],
         row: NextRow | None,
-        awaited: Awaited | None = None,
+        awaited: Awaited | Message | None = None,
         counts: Mapping[str, int] = NO_COUNTS,
     ) -> bool | None:
         """Move a run on from a generation (None: begin it), with the row that moves it next, and count what happened.
@@ -169,7 +198,7 @@ class Runs:
             orjson.dumps(dict(counts)),
         ]
         if awaited:
-            args += self._wait(awaited)
+            args += self._wait(awaited) if isinstance(awaited, Awaited) else self._listen(awaited)
         code = int(await self._scripts.run("advance", keys, args))
         if code == WAITS and row and row.watched:
             self._on_watched()
@@ -194,6 +223,30 @@ class Runs:
             int(awaited.probe * 1000),
             int(awaited.deadline * 1000),
         ]
+
+    def _listen(self, message: Message) -> list[Arg]:
+        return [
+            "",
+            self._keys.hears(message.api, message.event, message.about),
+            self._keys.told(message.api),
+            message.event,
+            self._keys.resource(message.api, message.kind, ""),
+            self._keys.alias(message.api, message.kind, ""),
+            message.about,
+            message.since,
+            message.heard,
+        ]
+
+    async def hear(self, told: Sequence[Told]) -> list[str]:
+        """Make the rows due that wait for these events as messages; returns them. Raises StoreUnavailable."""
+        woken = await self._scripts.run_many(self._hear_call(each) for each in told)
+        return [row.decode() for rows in woken for row in rows]
+
+    def _hear_call(self, told: Told) -> Call:
+        about = [told.id, "", *([told.name] if told.name else [])]
+        hears = [self._keys.hears(told.api, told.event, each) for each in about]
+        keys = (self._keys.due, self._keys.told(told.api), self._keys.resource(told.api, told.kind, told.id))
+        return "hear", keys, (self._keys.row(""), told.entry, told.event, self._sweep_after, *hears)
 
     async def wake(self, sighted: Sequence[Sighted]) -> list[str]:
         """Make the rows due that wait for these resources; returns them. Raises StoreUnavailable."""
@@ -264,4 +317,5 @@ def _stored(run: str, fields: Mapping[bytes, bytes]) -> StoredRun:
         started=int(text["started"]),
         updated=int(text["updated"]),
         audit=tuple(orjson.loads(text.get("audit", "[]"))),
+        heard=text.get("heard", ""),
     )

@@ -97,6 +97,15 @@ class Operation:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a `receive` waits for: an event type of an API, which is about a kind of resource."""
+
+    api: str
+    kind: str
+    event: str
+
+
 class Apis(Protocol):
     """Finds operations."""
 
@@ -105,3 +114,9 @@ class Apis(Protocol):
 
     def names(self, reference: OperationRef) -> Iterable[str]:
         """All operations in the form in which one is meant, by id or by method and path, for messages."""
+
+    def message(self, reference: OperationRef, source: Source | None) -> Message | None:
+        """The event that is meant by the channel, or the operation on one, of a document."""
+
+    def messages(self) -> Iterable[str]:
+        """All event types, for messages."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from reactor.workflows.apis import DEFAULT_DEADLINE, Operation
+from reactor.workflows.apis import DEFAULT_DEADLINE, Message, Operation
 from reactor.workflows.document import Body, OperationRef, Parameter, Step
 from reactor.workflows.expressions import ABSENT, Context, Exchange
 from reactor.workflows.polls import Poll
@@ -37,6 +37,11 @@ def step_of(program: Program, run: Run) -> Step:
 def operation_of(program: Program, run: Run) -> Operation | None:
     """The operation of the step that a run is at."""
     return program.operations.get((run.top.workflow, run.top.step))
+
+
+def message_of(program: Program, run: Run) -> Message | None:
+    """The event that the step that a run is at receives, if it does."""
+    return program.messages.get((run.top.workflow, run.top.step))
 
 
 def poll_of(program: Program, run: Run) -> Poll | None:
@@ -91,8 +96,15 @@ def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
     if poll is None or operation is None:
         correlation = step.correlation.render(context_of(program, run)) if step.correlation else None
         deadline = waiting.since + (DEFAULT_DEADLINE if step.timeout is None else step.timeout)
+        message = message_of(program, run)
         return Wait(
-            step.id, deadline, operation=step.operation, correlation=None if correlation is ABSENT else correlation
+            step.id,
+            deadline,
+            api=message.api if message else "",
+            kind=message.kind if message else "",
+            events=(message.event,) if message else (),
+            operation=step.operation,
+            correlation=None if correlation is ABSENT else correlation,
         )
     probe = call_of(program, run, step)
     known = resource_of(run, poll, operation, probe)

@@ -5,10 +5,10 @@ keeps the document, and the program is made again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reactor.errors import ConfigError, Problem
-from reactor.workflows.apis import Apis, Operation
+from reactor.workflows.apis import Apis, Message, Operation
 from reactor.workflows.document import Document, OperationRef, Step, Workflow
 from reactor.workflows.fitting import fit
 from reactor.workflows.inputs import secret_inputs
@@ -41,6 +41,7 @@ class Program:
     polls: Mapping[At, Poll]
     explained: tuple[Explained, ...]
     secrets: Mapping[str, frozenset[str]]
+    messages: Mapping[At, Message] = field(default_factory=dict)
 
     def workflow(self, workflow_id: str) -> Workflow:
         """A workflow by its id. Raises KeyError."""
@@ -50,9 +51,10 @@ class Program:
 def compile_program(document: Document, apis: Apis) -> Program:
     """Put a document to the APIs. Raises ConfigError with every operation that is not found, and the nearest names."""
     operations, problems = _operations(document, apis)
+    messages, unheard = _messages(document, apis)
     document, unfit = _fitted(document, operations)
-    if problems or unfit:
-        raise ConfigError(*problems, *unfit)
+    if problems or unheard or unfit:
+        raise ConfigError(*problems, *unheard, *unfit)
     polls: dict[At, Poll] = {}
     explained: list[Explained] = []
     odd: list[Problem] = []
@@ -63,10 +65,11 @@ def compile_program(document: Document, apis: Apis) -> Program:
             if isinstance(poll, Poll):
                 polls[workflow.id, step.id] = poll
                 odd += [_noted(document, step, text) for text in _poll_notes(poll, step)]
-            explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id))))
+            message = messages.get((workflow.id, step.id))
+            explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id), message)))
     secrets = secret_inputs(document, operations)
     document = replace(document, warnings=tuple(sorted({*document.warnings, *odd})))
-    return Program(document, operations, polls, tuple(explained), secrets)
+    return Program(document, operations, polls, tuple(explained), secrets, messages)
 
 
 def _operations(document: Document, apis: Apis) -> tuple[dict[At, Operation], list[Problem]]:
@@ -81,6 +84,27 @@ def _operations(document: Document, apis: Apis) -> tuple[dict[At, Operation], li
                 except ConfigError as error:
                     problems += [_of_step(document, step, problem.message) for problem in error.problems]
     return found, problems
+
+
+def _messages(document: Document, apis: Apis) -> tuple[dict[At, Message], list[Problem]]:
+    """The event that each step that receives waits for, and all that no API sends."""
+    found: dict[At, Message] = {}
+    problems: list[Problem] = []
+    for workflow in document.workflows.values():
+        for step in workflow.steps:
+            if step.operation and step.mode == "receive":
+                try:
+                    found[workflow.id, step.id] = _message(document, step.operation, apis)
+                except ConfigError as error:
+                    problems += [_of_step(document, step, problem.message) for problem in error.problems]
+    return found, problems
+
+
+def _message(document: Document, reference: OperationRef, apis: Apis) -> Message:
+    message = apis.message(reference, document.sources.get(reference.source or ""))
+    if message is None:
+        raise ConfigError(f"{expected_one_of(str(reference), apis.messages())}; what is received is an event of an API")
+    return message
 
 
 def _operation(document: Document, reference: OperationRef, apis: Apis) -> Operation:
@@ -132,9 +156,12 @@ def _poll_notes(poll: Poll, step: Step) -> Iterator[str]:
         )
 
 
-def _explain(step: Step, poll: Poll | str, operation: Operation | None) -> tuple[str, str]:
+def _explain(step: Step, poll: Poll | str, operation: Operation | None, message: Message | None) -> tuple[str, str]:
     if step.workflow:
         return "workflow", f"it runs the workflow {step.workflow}"
+    if message:
+        about = "that its correlationId names" if step.correlation else "whichever it is"
+        return "receive", f"it waits for the event {message.event} of the {message.kind} {about}"
     if step.mode:
         return step.mode, f"it {step.mode}s a message on {step.operation}"
     if isinstance(poll, str) or operation is None:

@@ -16,7 +16,7 @@ workflows:
 - workflowId: listen
   steps:
   - stepId: hear
-    operationId: $sourceDescriptions.events.heard
+    operationId: $sourceDescriptions.events.onVolumeCreated
     action: receive
     correlationId: "1"
     timeout: 1500

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
-from reactor.workflows.apis import Kind, Operation
+from reactor.workflows.apis import Kind, Message, Operation
 from reactor.workflows.asking import command_of
 from reactor.workflows.document import Document, OperationRef, Source
 from reactor.workflows.engine import advance, new_run
@@ -72,6 +72,12 @@ class KnownApis:
 
     def names(self, reference: OperationRef) -> Iterable[str]:
         return [operation.id for operation in OPERATIONS]
+
+    def message(self, reference: OperationRef, source: Source | None) -> Message | None:
+        return Message("shop", "order", str(reference))
+
+    def messages(self) -> Iterable[str]:
+        return ["order.confirmed"]
 
 
 def arazzo(steps: str, *, workflow: str = "", rest: str = "", version: str = "1.0.1") -> str:

@@ -8,6 +8,8 @@
 --      for a wait (else absent): waits prefix, resource prefix, alias prefix, resource, seen seq, evidence after (ms),
 --      what stands before a name (empty: the resource is an id), state that it knows, key of who probes (empty: it looks
 --      whatever others do), time between two probes (ms), deadline (ms)
+--      for a message (else absent): '', key of who waits for it, told, event type, resource prefix, alias prefix, what it is
+--      about (empty: anything), since when (ms), the last entry heard (may be empty)
 -- Returns 1 when the row is due now, 2 when it is later or waits, 0 when the run has moved on already.
 local generation, was = unpack(redis.call('HMGET', KEYS[1], 'generation', 'phase'))
 if (generation or '') ~= ARGV[1] then return 0 end
@@ -60,6 +62,34 @@ local function watch()
   redis.call('HSET', KEYS[7], 'spec', watched.spec, 'row:' .. ARGV[4], watched.states)
   redis.call('PEXPIRE', KEYS[7], ARGV[3])
   redis.call('ZADD', KEYS[6], now + watched.rest, watched.id)
+end
+
+local function later(a, b)
+  if b == '' then return true end
+  local ms, number = string.match(a, '^(%d+)-(%d+)$')
+  local old_ms, old_number = string.match(b, '^(%d+)-(%d+)$')
+  if ms ~= old_ms then return tonumber(ms) > tonumber(old_ms) end
+  return tonumber(number) > tonumber(old_number)
+end
+
+-- The last event of a type: of all, or of the resource that has this id, or else this name.
+local function last_told(told, event, resources, aliases, about)
+  if about == '' then return redis.call('HGET', told, event) end
+  local own = 'told:' .. event
+  local id = redis.call('HGET', aliases .. about, 'id')
+  return redis.call('HGET', resources .. about, own) or id and redis.call('HGET', resources .. id, own)
+end
+
+if ARGV[10] == '' then
+  local entry = last_told(ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16])
+  if entry and tonumber(string.match(entry, '^%d+')) >= tonumber(ARGV[17]) and later(entry, ARGV[18]) then
+    put('due', 1, ARGV[7], 'saw', cjson.encode({entry = entry}))
+    return 1
+  end
+  put('waiting', 0, ARGV[6], 'heard', ARGV[18])
+  redis.call('SADD', ARGV[11], ARGV[4])
+  redis.call('PEXPIRE', ARGV[11], ARGV[3])
+  return 2
 end
 
 if #ARGV > 9 then
