@@ -12,6 +12,7 @@ import structlog
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
+from reactor.store.client import read_memory
 from reactor.store.store import Store
 
 TICK = 0.5
@@ -31,6 +32,7 @@ class DuePoller:
         self._store = store
         self._queue = queue
         self._tidied = time.monotonic()
+        self._warned: tuple[str, ...] = ()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until told to stop."""
@@ -74,7 +76,11 @@ class DuePoller:
             await self.tidy()
 
     async def tidy(self) -> None:
-        """Forget what is old, and what dead processes left."""
+        """Forget what is old, and what dead processes left; say once when the server is nearly full."""
+        warnings = (await read_memory(self._store.redis)).warnings
+        for warning in warnings if not self._warned else ():
+            log.warning("server not fully fit", warning=warning)
+        self._warned = warnings
         if trimmed := await self._store.retention.trim():
             log.info("log trimmed", events=trimmed)
         await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)

@@ -64,6 +64,11 @@ class _Shared(Collector):
             ("reactor_queue_jobs", "Jobs in the RQ queue.", self._queued),
             ("reactor_dead_rows", "Rows that are dead and wait for a person.", figures.dead),
             ("reactor_unknown_rows", "Rows whose effect nobody knows.", figures.unknown),
+            (
+                "reactor_redis_memory_ratio",
+                "Memory the server uses, of its maxmemory; 0 if unlimited.",
+                figures.memory.ratio,
+            ),
         ):
             yield GaugeMetricFamily(name, text, value=value)
         yield from _processes(figures.processes)

@@ -66,6 +66,20 @@ return out
 """
 
 
+def queue_keys(name: str) -> tuple[str, ...]:
+    """Patterns of the keys that RQ keeps for one queue, its jobs and its workers. RQ's jobs of all queues share a prefix."""
+    return (
+        "rq:queues",
+        "rq:workers",
+        f"rq:workers:{name}",
+        f"rq:queue:{name}",
+        f"rq:queue:{name}:*",
+        *(f"rq:{registry}:{name}" for registry in ("wip", "failed", "finished", "deferred", "scheduled", "canceled")),
+        "rq:worker:reactor-*",
+        "rq:job:*",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """What an RQ job carries: the row to perform, and the number of this enqueue, which makes the job's id new."""

@@ -3,6 +3,8 @@
 Owns names, defaults and bounds. What the reactor should do is not here: that is the configuration directory.
 """
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -117,6 +119,22 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigError(
             *(_problem(details["loc"], details["msg"], details["input"]) for details in error.errors())
         ) from None
+
+
+OTHERS = ("REACTOR_VALKEY_BIN", "REACTOR_FAILPOINT")
+"""Variables that are read elsewhere: the embedded server's, and one for tests."""
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """What to say of variables that look like settings and are none: a slip here is a setting that does not hold."""
+    known = [*(f"REACTOR_{name.upper()}" for name in Settings.model_fields), *OTHERS]
+    found = sorted(name for name in environment if name.startswith("REACTOR_") and name not in known)
+    return [f"{name} is no setting; {_nearest(name, known)}" for name in found]
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"did you mean {near[0]}?" if near else "docs/operations.md lists them all"
 
 
 def _problem(where: tuple[int | str, ...], message: str, found: object) -> Problem:

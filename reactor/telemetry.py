@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 from reactor.settings import Settings
 
@@ -30,6 +31,20 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *([_printable] if human else []), renderer]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("reactor").setLevel(level)
+
+
+def _printable(logger: Any, method: str, line: EventDict) -> EventDict:
+    """Escape what would end a line or steer a terminal: names and errors are whatever somebody chose to send. As JSON does."""
+    return {
+        name: escaped(value) if isinstance(value, str) and name not in ("exception", "level") else value
+        for name, value in line.items()
+    }
+
+
+def escaped(text: str) -> str:
+    """The text with every character that is not printable written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -27,6 +27,7 @@ LOOKS = (
     "apis ls",
     "apis show daytona.createVolume",
     "tokens ls",
+    "acl",
     "completion bash",
 )
 

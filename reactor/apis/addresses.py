@@ -17,6 +17,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+EMBEDDING = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+"""IPv6 networks whose last 32 bits are an IPv4 address: compatible (RFC 4291), translated (RFC 2765) and NAT64 (RFC 6052)."""
+
+NOT_PUBLIC: tuple[Network, ...] = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("64:ff9b:1::/48"))
+"""What Python 3.11 takes for public: protocol assignments (one cloud's metadata), and NAT64 of local use (RFC 8215)."""
+
+
 class ForbiddenAddress(OSError):
     """A host stands for an address that calls may not go to."""
 
@@ -33,7 +40,7 @@ class Addresses:
     def check(self, host: str, address: str) -> None:
         """Raise ForbiddenAddress for an address that is neither public nor allowed."""
         plain = _unmapped(ipaddress.ip_address(address.partition("%")[0]))
-        if plain.is_global and not plain.is_multicast:
+        if plain.is_global and not plain.is_multicast and not any(plain in network for network in NOT_PUBLIC):
             return
         if not any(plain in network for network in self._private):
             raise ForbiddenAddress(
@@ -74,5 +81,7 @@ class GuardedResolver(AbstractResolver):
 def _unmapped(address: Address) -> Address:
     """The IPv4 address inside an IPv6 one, which is where the connection would go."""
     if isinstance(address, ipaddress.IPv6Address):
+        if any(address in network for network in EMBEDDING) and int(address) > 1:  # not `::` and `::1`
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address

@@ -30,6 +30,7 @@ COMMANDS = {
     "workflows": "workflows",
     "apis": "apis",
     "tokens": "tokens",
+    "acl": "acl",
     "reconcile": "reconcile",
     "emulator": "emulator",
     "completion": "completion",

@@ -1,19 +1,25 @@
 """`reactor serve`, `reactor dispatch` and `reactor work`: the processes of a deployment."""
 
+import os
 from pathlib import Path
 
 import click
+import structlog
 import uvloop
 
 from reactor.cli.processes import run_dispatcher, run_web, run_worker
-from reactor.settings import Settings, load_settings
+from reactor.settings import Settings, load_settings, unknown_variables
 from reactor.telemetry import configure_logs
+
+log = structlog.get_logger("reactor")
 
 
 def _settings(redis_url: str | None, config: Path | None, **others: object) -> Settings:
     given = {"redis_url": redis_url, "config": config, **others}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logs(settings)
+    for warning in unknown_variables(os.environ):
+        log.warning("setting unknown", warning=warning)
     return settings
 
 

@@ -23,6 +23,9 @@ OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 CONNECTIONS = 32
 """Of one process. A crowd of jobs waits for its turn: a pool without a queue refuses the 101st, as if Redis were down."""
 
+NEARLY_FULL = 0.7
+"""Of maxmemory, from which on it is warned of."""
+
 UNABLE = (
     exceptions.ConnectionError,  # also LOADING, NOAUTH, WRONGPASS
     exceptions.TimeoutError,
@@ -31,9 +34,10 @@ UNABLE = (
     exceptions.NoPermissionError,
     exceptions.ClusterDownError,  # also MASTERDOWN
 )
-UNABLE_CODES = re.compile(r"(?:^|caused error: \W*)(?:BUSY|MISCONF|NOGROUP|NOREPLICAS|UNBLOCKED)\b")
+UNABLE_CODES = re.compile(r"(?:^|caused error: \W*)(?:BUSY|MISCONF|NOGROUP|NOREPLICAS|UNBLOCKED|WRONGTYPE)\b")
 """What else says "not now", whatever the command, and has no class in redis-py; in a pipeline the words stand further on.
 
+WRONGTYPE: somebody else wrote a key of ours; nothing goes on, and nobody ends, until it is gone.
 NOGROUP: the data was flushed under a reader, who begins again by making the group.
 """
 
@@ -98,10 +102,43 @@ async def check_server(redis: "aioredis.Redis", *, declared: bool) -> ServerChec
     problems = []
     if version[:2] < OLDEST[name]:
         problems.append(f"{name} {'.'.join(map(str, version))} is too old: use Redis 7.0 or Valkey 7.2, or newer")
+    nearly_full = (await read_memory(redis)).warnings
     if declared:
-        return ServerCheck(name, version, tuple(problems), ("AOF and noeviction are declared, not checked",))
+        return ServerCheck(
+            name, version, tuple(problems), ("AOF and noeviction are declared, not checked", *nearly_full)
+        )
     durable, warnings = await _durability(redis)
-    return ServerCheck(name, version, (*problems, *durable), tuple(warnings))
+    return ServerCheck(name, version, (*problems, *durable), (*warnings, *nearly_full))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes the server uses, and may use at most; a limit of 0 is none."""
+
+    used: int
+    limit: int
+
+    @property
+    def ratio(self) -> float:
+        """How much of the limit is used, from 0 to 1 and more; 0 without a limit."""
+        return self.used / self.limit if self.limit else 0.0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to tell the operator, in time: of a full server every write is refused."""
+        if self.ratio < NEARLY_FULL:
+            return ()
+        return (
+            f"{self.ratio:.0%} of maxmemory is used, and a full server takes no event: raise maxmemory, "
+            "or lower REACTOR_RETENTION",
+        )
+
+
+async def read_memory(redis: "aioredis.Redis") -> Memory:
+    """Ask how full the server is. Changes nothing. Raises StoreUnavailable."""
+    async with available():
+        info: dict[str, Any] = await redis.info("memory")
+    return Memory(int(info["used_memory"]), int(info["maxmemory"]))
 
 
 async def _durability(redis: "aioredis.Redis") -> tuple[list[str], list[str]]:

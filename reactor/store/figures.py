@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reactor.store.brakes import Pause
-from reactor.store.client import available
+from reactor.store.client import Memory, available, read_memory
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 from reactor.store.store import Store
@@ -22,6 +22,7 @@ class Figures:
     aside: int
     dead: int
     unknown: int
+    memory: Memory
     counts: Mapping[str, int]
     processes: Sequence[Process]
     reconciled: Mapping[str, Mark]
@@ -53,6 +54,7 @@ async def read_figures(store: Store) -> Figures:
         dead=int(dead),
         unknown=int(unknown),
         pauses=await store.brakes.pauses(),
+        memory=await read_memory(store.redis),
         reconciled=await store.reconciles.marks(),
         watches=await store.watches.count(),
         processes=await store.revisions.processes(),

@@ -109,11 +109,12 @@ class Machine:
         self.processes.append(process := Process(popen, output, log))
         return process
 
-    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `reactor arguments` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "reactor", *arguments],
             env={**self.environment, **environment},
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=PATIENCE,

@@ -9,7 +9,9 @@ import pytest
 from conftest import Opened
 from redis import Redis
 from stage import append, claimed, eventually, new_row, planned, volume
+from structlog.testing import capture_logs
 
+from reactor.due import DuePoller
 from reactor.errors import ConfigError, SchemaError, StoreError, StoreUnavailable
 from reactor.queue import JobQueue, Ticket
 from reactor.settings import Settings
@@ -281,3 +283,21 @@ async def test_a_queue_of_its_own_connection_says_that_the_server_is_gone(tmp_pa
 
     queue.close()
     await redis.aclose()
+
+
+async def test_a_server_that_is_nearly_full_is_warned_of_in_time(opened: Opened, redis: Redis) -> None:
+    used: Any = redis.info("memory")
+    assert (await opened.store.ready()).warnings == ()
+
+    with configured(redis, maxmemory=int(used["used_memory"] * 1.3)):
+        nearly_full = await opened.store.ready()
+        figures = await read_figures(opened.store)
+        with capture_logs() as logs:
+            poller = DuePoller(opened.store, opened.queue)
+            await poller.tidy()
+            await poller.tidy()
+
+    assert nearly_full.problems == ()
+    assert "of maxmemory is used" in nearly_full.warnings[0]
+    assert 0.7 < figures.memory.ratio < 1
+    assert [line["event"] for line in logs].count("server not fully fit") == 1

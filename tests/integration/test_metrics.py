@@ -34,6 +34,7 @@ NAMES = {
     "reactor_runs_ended_total",
     "reactor_unknown_rows",
     "reactor_watches",
+    "reactor_redis_memory_ratio",
 }
 
 

@@ -23,6 +23,17 @@ PRIVATE = {
     "a private network inside 6to4": "2002:0a01:0203::",
     "link-local in IPv6": "fe80::1",
     "unique local in IPv6": "fd00::1",
+    "a cloud's metadata in IPv6": "fd00:ec2::254",
+    "another cloud's metadata": "100.100.100.200",
+    "a third cloud's metadata": "192.0.0.192",
+    "a container's credentials": "169.254.170.2",
+    "loopback compatible with IPv6": "::127.0.0.1",
+    "loopback translated into IPv6": "::ffff:0:127.0.0.1",
+    "loopback behind NAT64": "64:ff9b::7f00:1",
+    "metadata behind NAT64": "64:ff9b::a9fe:a9fe",
+    "behind NAT64 of local use": "64:ff9b:1::5db8:d822",
+    "Teredo": "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "nowhere in IPv6": "::",
 }
 
 
@@ -32,7 +43,9 @@ def test_an_address_that_is_not_public_is_refused_with_the_remedy(host: str) -> 
         Addresses().check_host(host)
 
 
-@pytest.mark.parametrize("host", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "app.daytona.io"])
+@pytest.mark.parametrize(
+    "host", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822", "app.daytona.io"]
+)
 def test_a_public_address_or_a_name_is_let_through(host: str) -> None:
     Addresses().check_host(host)
 

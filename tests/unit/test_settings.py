@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from reactor.errors import ConfigError
-from reactor.settings import Settings, load_settings
+from reactor.settings import Settings, load_settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,12 @@ def test_settings_never_change() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name() -> None:
+    environment = ["REACTOR_RETENTON", "REACTOR_XYZZY", "REACTOR_PORT", "REACTOR_FAILPOINT", "PATH"]
+
+    assert unknown_variables(environment) == [
+        "REACTOR_RETENTON is no setting; did you mean REACTOR_RETENTION?",
+        "REACTOR_XYZZY is no setting; docs/operations.md lists them all",
+    ]

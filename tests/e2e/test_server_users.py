@@ -1,0 +1,114 @@
+"""The processes run under the users that `reactor acl` prints; those users may do nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
+
+from e2e.machine import Machine
+from e2e.process import eventually
+
+PASSWORD = "correct-horse-battery"
+ROLES = ("web", "dispatch", "work", "read")
+
+
+@pytest.fixture
+def admin(machine: Machine) -> Iterator[Redis]:
+    with Redis.from_url(machine.server.url) as redis:
+        yield redis
+
+
+@pytest.fixture
+def users(machine: Machine, admin: Redis) -> dict[str, str]:
+    """The URL of each user, made from the printed line."""
+    urls = {}
+    for role in ROLES:
+        words = printed(machine, role)
+        admin.execute_command("ACL", "SETUSER", *words[1:])
+        urls[role] = machine.server.url.replace("unix://", f"unix://{words[1]}:{PASSWORD}@")
+    return urls
+
+
+def printed(machine: Machine, role: str) -> list[str]:
+    ended = machine.run("acl", "--role", role, "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert PASSWORD not in ended.stdout
+    return ended.stdout.split()
+
+
+def test_an_event_becomes_a_sandbox_and_no_process_is_refused_anything(
+    machine: Machine, admin: Redis, users: dict[str, str]
+) -> None:
+    admin.execute_command("ACL", "LOG", "RESET")
+    with machine.ending_what_starts():
+        web = machine.serve("--no-dispatch", REACTOR_REDIS_URL=users["web"])
+        others = [machine.start(what, REACTOR_REDIS_URL=users[what]) for what in ("dispatch", "work")]
+        for process in (web, *others):
+            process.ready()
+
+        volume = machine.ready_volume()
+        machine.announce(web, volume)
+        eventually(lambda: machine.sandboxes_of(volume) or refused(admin))
+        assert refused(admin) == []
+        shown = machine.run("jobs", "ls", "--json", REACTOR_REDIS_URL=users["read"])
+        ended = [process.stop() for process in (web, *others)]
+
+    assert shown.returncode == 0, shown.stderr
+    assert ended == [0, 0, 0]
+    assert refused(admin) == []
+
+
+def refused(admin: Redis) -> list[tuple[str, str]]:
+    log: Any = admin.execute_command("ACL", "LOG")
+    entries = [entry if isinstance(entry, dict) else dict(zip(entry[::2], entry[1::2], strict=True)) for entry in log]
+    return [(str(text(entry, "username")), str(text(entry, "object"))) for entry in entries]
+
+
+def text(entry: dict[Any, Any], name: str) -> str:
+    value = entry.get(name, entry.get(name.encode()))
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+FORBIDDEN: dict[str, tuple[str, ...]] = {
+    "flush": ("FLUSHALL",),
+    "configure": ("CONFIG", "SET", "appendonly", "no"),
+    "shut down": ("SHUTDOWN", "NOSAVE"),
+    "look at every key": ("KEYS", "*"),
+    "run a script of its own text": ("EVAL", "return 1", "0"),
+    "read another instance's key": ("GET", "other:schema"),
+    "write another instance's key": ("SET", "other:schema", "9"),
+    "follow another primary": ("REPLICAOF", "127.0.0.1", "1"),
+    "make a user": ("ACL", "SETUSER", "eve", "on"),
+    "listen": ("MONITOR",),
+    "look at clients": ("CLIENT", "LIST"),
+    "end clients": ("CLIENT", "KILL", "TYPE", "normal"),
+}
+BY_ROLE: dict[str, dict[str, tuple[str, ...]]] = {
+    "web": {"write a row": ("HSET", "reactor:row:x", "state", "due"), "enqueue": ("RPUSH", "rq:queue:reactor", "x")},
+    "work": {"forge an event": ("XADD", "reactor:log", "*", "body", "{}")},
+    "read": {"write": ("SET", "reactor:schema", "9"), "take a job": ("LPOP", "rq:queue:reactor")},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_user_may_do_nothing_else(users: dict[str, str], role: str) -> None:
+    with Redis.from_url(users[role]) as redis:
+        for command in (FORBIDDEN | BY_ROLE.get(role, {})).values():
+            with pytest.raises(NoPermissionError):
+                redis.execute_command(*command)
+
+
+def test_without_a_password_nobody_can_log_in(machine: Machine) -> None:
+    lines = machine.run("acl").stdout.splitlines()
+
+    assert [line.split()[1] for line in lines] == [f"reactor-{role}" for role in ROLES]
+    assert {line.split()[3] for line in lines} == {"off"}
+
+
+def test_a_password_that_is_too_short_is_refused(machine: Machine) -> None:
+    ended = machine.run("acl", "--role", "web", "--password-stdin", stdin="short\n")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "fewer than 16 characters" in ended.stderr

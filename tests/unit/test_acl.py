@@ -1,0 +1,26 @@
+"""The users for the server may run every command that a script runs, and no kind of key is named that there isn't."""
+
+import re
+
+import pytest
+
+from reactor.queue import POP
+from reactor.store.acl import ROLES
+from reactor.store.keys import TABLE
+from reactor.store.scripts import SOURCES
+
+ACTING = {word for role in ("dispatch", "work") for text in ROLES[role].commands for word in text.split()}
+
+
+@pytest.mark.parametrize("script", [*SOURCES, "pop"])
+def test_what_a_script_runs_is_allowed(script: str) -> None:
+    text = SOURCES.get(script, POP)
+    used = {name.lower() for name in re.findall(r"redis\.call\('(\w+)'", text)}
+
+    assert used - ACTING - {"time", "xinfo"} == set()
+
+
+def test_every_kind_of_key_that_a_role_writes_exists() -> None:
+    kinds = {key.name.split(":")[1] for key in TABLE} | {"*"}
+
+    assert {kind for role in ROLES.values() for kind in role.writes} <= kinds
