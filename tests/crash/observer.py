@@ -57,6 +57,10 @@ class Observer:
         states = await self._each([("HGET", KEYS.resource("daytona", kind, each), "state") for kind, each in found])
         return {each: said.decode() for (_, each), said in zip(found, states, strict=True) if said}
 
+    async def logged(self) -> int:
+        """How many events the log holds."""
+        return int(await self.redis.xlen(KEYS.log))
+
     async def left(self) -> dict[str, int]:
         """Work that is not done yet."""
         groups = await self.redis.xinfo_groups(KEYS.log)

@@ -15,7 +15,7 @@ from typing import Any
 
 from crash.fleet import Member
 from crash.load import BUILD, DATA, ORDER
-from crash.model import Finding, judge
+from crash.model import Finding, Seen, judge
 from crash.nemesis import tell
 from crash.nursery import until
 from crash.stand import Stand, stand_in
@@ -75,6 +75,7 @@ class Sweep:
 
     stand: Stand
     number: int = 0
+    seen: list[Seen] = field(default_factory=list)
 
     async def case(self, point: str, action: str) -> list[Finding]:
         """Stop whoever passes `point`, let another go on, let what was paused go on, and judge; what is wrong then."""
@@ -97,10 +98,15 @@ class Sweep:
             work.cancel()
             await fleet.retire(scene.role)
             await fleet.start(f"{scene.role}-{number}" for number in (1, 2))
-        return judge(await observer.look(tidied=False)).findings
+        return judge(self.seen[-1]).findings
 
     async def _is_over(self, work: "asyncio.Task[None]") -> bool:
-        return work.done() and await self.stand.observer.is_quiet()
+        """Whether all is done, and nothing happened while everything was looked at: a reconciler may find something."""
+        observer = self.stand.observer
+        if not (work.done() and await observer.is_quiet()):
+            return False
+        self.seen = [await observer.look(tidied=False)]
+        return await observer.is_quiet() and await observer.logged() == len(self.seen[0].log)
 
     async def _work(self) -> None:
         """One of everything."""
