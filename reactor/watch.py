@@ -243,7 +243,9 @@ def _backoff(failures: int) -> float:
 
 
 async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    """Wait for the bell, for so long. `asyncio.wait`: `wait_for` of Python 3.11 may swallow that its caller was cancelled."""
+    waiting = asyncio.ensure_future(bell.wait())
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return
+        await asyncio.wait({waiting}, timeout=seconds)
+    finally:
+        waiting.cancel()
