@@ -23,8 +23,8 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _TEXT_FIELDS = ("event", "id", "organizationId")
 
-Origin = Literal["webhook", "read", "watch", "reconcile", "emit"]
-"""Where an event comes from: its provider told it, a read showed it (a run's, a watch's, a reconcile's), a rule emitted it."""
+Origin = Literal["webhook", "watch", "reconcile", "emit"]
+"""Where an event comes from: its provider told it, a long poll or a listing showed it, a rule emitted it."""
 
 OURSELVES = "reactor"
 """The source of events that rules emit; no source of deliveries may have this name."""

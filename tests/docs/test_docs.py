@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import click
@@ -102,6 +103,31 @@ def test_every_command_that_the_documents_name_exists() -> None:
 
         assert named
         assert set(named) <= set(COMMANDS), document
+
+
+def test_every_command_is_told_of_in_a_document() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {name for each in documents for name in re.findall(r"reactor ([a-z]+)", each.read_text("utf-8"))}
+
+    assert set(COMMANDS) <= named
+
+
+def test_decisions_are_numbered_once_and_short() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+    assert [int(each.name[:4]) for each in decisions] == list(range(1, len(decisions) + 1))
+    for number, each in enumerate(decisions, 1):
+        text = each.read_text("utf-8")
+        assert text.startswith(f"# {number}. "), each.name
+        assert "**Decision.**" in text, each.name
+        assert len(text.split()) < 450, each.name
+
+
+def test_the_layers_of_decision_7_are_those_that_are_proved() -> None:
+    proved = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
+    [written] = re.findall(r"```\n(.*?)```", (ROOT / "docs/decisions/0007-rooms.md").read_text("utf-8"), re.S)
+
+    assert written.splitlines() == proved["layers"]
 
 
 def test_every_target_that_the_readme_names_exists() -> None:
