@@ -139,7 +139,7 @@ def _unless(rule: Rule, described: Described) -> tuple[Unless | None, list[Fault
     own = ("unless", "key") if rule.unless.key else ("unless", "on")
     key, found = _key(rule.unless.key or rule.key, own, Scope(fields))
     on = tuple(rule.unless.on)
-    return Unless(on, lambda data: all_hold(clauses, data), rule.unless.within, key), [*faults, *found]
+    return Unless(on, clauses, lambda data: all_hold(clauses, data), rule.unless.within, key), [*faults, *found]
 
 
 def _mistyped(patterns: Any, path: tuple[str | int, ...], choices: Choices) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ store's. Times are in milliseconds.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from reactor.events import Event
 from reactor.rules.cel import Scope, Template
@@ -36,11 +36,27 @@ class Key:
         return str(self.written.render(self.scope.values(event)))
 
 
+class Pattern(Protocol):
+    """What one field is asked, by which what asks it is found."""
+
+    @property
+    def name(self) -> str:
+        """The field."""
+
+    @property
+    def asked(self) -> Any:
+        """Its pattern, as it is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unless:
-    """Which events call off what waits for them, until when, and the key that they have (None: their resource's id)."""
+    """Which events call off what waits for them, until when, and the key that they have (None: their resource's id).
+
+    `clauses` are what `matches` asks.
+    """
 
     on: tuple[str, ...]
+    clauses: tuple[Pattern, ...]
     matches: Callable[[Mapping[str, Any]], bool]
     within: int
     key: Key | None

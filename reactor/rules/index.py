@@ -1,15 +1,21 @@
-"""Finds the few rules that an event may make fire, without putting all of them to it. Pure.
+"""Finds the few rules that an event may make fire, or call off, without putting all of them to it. Pure.
 
-Owns speed only: which rules fire is what `match` says, with or without an index. Each rule is filed under the values of the
-clause that fewest other rules share; a rule without such a clause is put to every event.
+Owns speed only: which rules fire is what `on` and `match` say, with or without an index. Each rule is filed by the types it
+names, and under the values of the clause that fewest other rules share; a rule without such a clause is put to every event.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from fnmatch import fnmatchcase
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from reactor.rules.match import OR, Clause, CompiledRule
+from reactor.events import Event
+from reactor.rules.controls import Pattern
+from reactor.rules.match import OR
+
+MOST_TYPES: Final = 1000
+"""Event types that are remembered: they come from outside, and a flood of new ones must not fill the memory."""
 
 EXACT: Final = "exact"
 FOLDED: Final = "equals-ignore-case"
@@ -18,6 +24,21 @@ ENDS: Final = "suffix"
 
 Place = tuple[str, str, Any]
 """Under what a rule is filed: a field, how its value is compared, and with what."""
+
+
+class Filed(Protocol):
+    """What is found by what it asks of an event: a rule, or what calls one off."""
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The event types, or patterns of them."""
+
+    @property
+    def clauses(self) -> Sequence[Pattern]:
+        """What the payload is asked, all of which must hold."""
+
+
+F = TypeVar("F", bound=Filed)
 
 
 @dataclass(slots=True)
@@ -52,10 +73,10 @@ class _Field:
         found += self.exact.get(saw, ())
 
 
-class Index:
+class Index(Generic[F]):
     """Rules of one event type, in their order."""
 
-    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+    def __init__(self, rules: Sequence[F]) -> None:
         self._rules = tuple(rules)
         self._always: list[int] = []
         self._fields: dict[str, _Field] = {}
@@ -68,7 +89,7 @@ class Index:
             for name, how, value in min(clauses, key=lambda places: sum(shared[place] for place in places)):
                 self._fields.setdefault(name, _Field()).add(how, value, number)
 
-    def candidates(self, data: Mapping[str, Any]) -> list[CompiledRule]:
+    def candidates(self, data: Mapping[str, Any]) -> list[F]:
         """The rules that may fire on a payload: all that do, and a few more."""
         found = list(self._always)
         for name, filed in self._fields.items():
@@ -79,7 +100,64 @@ class Index:
         return [self._rules[number] for number in found]
 
 
-def _places(clause: Clause) -> set[Place]:
+class ByType(Generic[F]):
+    """Rules found by the type of an event, in their order."""
+
+    def __init__(self, rules: Sequence[F]) -> None:
+        self._rules = tuple(rules)
+        self._named: dict[str, list[int]] = {}
+        self._patterns: list[tuple[int, tuple[str, ...]]] = []
+        for number, rule in enumerate(self._rules):
+            for event_type in dict.fromkeys(rule.on):
+                if not is_pattern(event_type):
+                    self._named.setdefault(event_type, []).append(number)
+            if patterns := tuple(filter(is_pattern, rule.on)):
+                self._patterns.append((number, patterns))
+
+    def asking_for(self, event_type: str) -> tuple[F, ...]:
+        """The rules whose `on` names this type."""
+        return tuple(self._rules[number] for number in self._asking(event_type))
+
+    def _asking(self, event_type: str) -> tuple[int, ...]:
+        asking = set(self._named.get(event_type, ()))
+        asking.update(n for n, globs in self._patterns if any(fnmatchcase(event_type, glob) for glob in globs))
+        return tuple(sorted(asking))
+
+
+class Finder(ByType[F]):
+    """Rules found by type and by what they ask of the payload. Types that the same rules ask for share an index."""
+
+    def __init__(self, rules: Sequence[F]) -> None:
+        super().__init__(rules)
+        self._indexes: dict[tuple[int, ...], Index[F]] = {}
+        self._by_type = {
+            event_type: self._index(self._asking(event_type)) for event_type in list(self._named)[:MOST_TYPES]
+        }
+
+    def candidates(self, event: Event) -> list[F]:
+        """The rules that an event may meet: all that it does, and a few more."""
+        index = self._by_type.get(event.type)
+        if index is None:
+            index = self._index(self._asking(event.type))
+            if len(self._by_type) < MOST_TYPES:
+                self._by_type[event.type] = index
+        return index.candidates(event.data)
+
+    def _index(self, numbers: tuple[int, ...]) -> Index[F]:
+        if numbers not in self._indexes:
+            index = Index([self._rules[number] for number in numbers])
+            if len(self._indexes) >= MOST_TYPES:
+                return index
+            self._indexes[numbers] = index
+        return self._indexes[numbers]
+
+
+def is_pattern(event_type: str) -> bool:
+    """Whether an entry of `on` may mean several types."""
+    return any(sign in event_type for sign in "*?[")
+
+
+def _places(clause: Pattern) -> set[Place]:
     """Under what a rule can be found by this clause; nothing when a value that holds may be anything."""
     if clause.name == OR:
         return set()
