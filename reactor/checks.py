@@ -178,7 +178,7 @@ def _parameter_faults(operation: Operation, sketch: Sketch) -> Iterator[Fault]:
 def _body_faults(api: Api, operation: Operation, sketch: Sketch) -> Iterator[Fault]:
     body = _with_name(api, operation, sketch.value["body"])
     if body is None:
-        if operation.body and operation.body.required:
+        if operation.body and operation.body.required and ("body",) not in sketch.holes:
             yield Fault(("call",), f"found no `body`, expected it: {operation.id} requires one")
         return
     for problem in api.openapi.body_problems(operation, body):

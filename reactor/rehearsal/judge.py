@@ -11,6 +11,7 @@ import orjson
 
 from reactor.config import Config
 from reactor.errors import DeliveryRejected
+from reactor.events import OURSELVES
 from reactor.rehearsal.rehearse import Job, Rehearsal, iso
 from reactor.rules.durations import written
 from reactor.rules.examples import Example, Expected, Step
@@ -30,7 +31,7 @@ class Judged:
 
 
 def judge(config: Config, example: Example) -> Judged:
-    """Run one test. Its events are of the first source whose API sends such events."""
+    """Run one test. Its events are of the first source whose API sends such events, or else our own."""
     rehearsal = Rehearsal(config, BEGIN)
     try:
         for number, step in enumerate(example.events):
@@ -43,11 +44,22 @@ def judge(config: Config, example: Example) -> Judged:
 
 
 def _entry(config: Config, step: Step, number: int, now: int) -> Entry:
+    """An event as it would be accepted. One of a type that no source sends is one that a rule has emitted."""
     source = next((name for name in config.source_entries if _sends(config, name, step.event)), None)
-    source = source or next(iter(config.source_entries))
-    organization = config.source_entries[source].organization.read() or "an-organization"
-    body = orjson.dumps({"timestamp": iso(now), "organizationId": organization, **step.payload})
-    return Entry(f"{now}-{number}", source, f"event-{number + 1}", organization, body)
+    organization = config.source_entries[source].organization.read() if source else ""
+    organization = organization or "an-organization"
+    told = {**_times(config, source, step.event, iso(now)), "organizationId": organization, **step.payload}
+    place, name, body = f"{now}-{number}", f"event-{number + 1}", orjson.dumps(told)
+    if source is None:
+        return Entry(place, OURSELVES, name, organization, body, "emit")
+    return Entry(place, source, name, organization, body)
+
+
+def _times(config: Config, source: str | None, event_type: str, now: str) -> dict[str, str]:
+    """The times that such a payload has, as far as they are described: the same state a second time is told by another."""
+    api = config.api_of(source) if source else None
+    described = api.webhooks.event_fields([event_type]) if api and api.webhooks else {}
+    return {"timestamp": now, **{name: now for name, field in described.items() if field.get("format") == "date-time"}}
 
 
 def _sends(config: Config, source: str, event_type: str) -> bool:

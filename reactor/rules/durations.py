@@ -15,11 +15,19 @@ _WRITTEN = re.compile(_PARTS)
 
 def milliseconds(text: Any) -> int:
     """A duration in milliseconds. Raises ValueError for what is none, is nothing, or is longer than 14 days."""
+    total = moment(text)
+    if not total:
+        raise ValueError(f"found {text!r}, expected a duration of more than nothing and at most 14d")
+    return total
+
+
+def moment(text: Any) -> int:
+    """The same for a time that has passed since something, which may be nothing: `0s`. Raises ValueError."""
     found = _WRITTEN.fullmatch(text) if isinstance(text, str) and len(text) < 40 else None
     if not text or found is None:
         raise ValueError(f"found {text!r}, expected a duration like 90s, 10m, 1h30m or 7d")
     total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS.values(), strict=True))
-    if not 0 < total <= LONGEST:
+    if total > LONGEST:
         raise ValueError(f"found {text!r}, expected a duration of more than nothing and at most 14d")
     return total
 
@@ -33,9 +41,10 @@ def written(duration: int) -> str:
     return "".join(parts) or "0s"
 
 
-Duration = Annotated[
-    int,
-    BeforeValidator(milliseconds),
-    WithJsonSchema({"type": "string", "pattern": f"^{_PARTS}$", "examples": ["10m"]}),
-]
+_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_PARTS}$", "examples": ["10m"]})
+
+Duration = Annotated[int, BeforeValidator(milliseconds), _SCHEMA]
 """A field of a rule file: written as text, known in milliseconds."""
+
+Moment = Annotated[int, BeforeValidator(moment), _SCHEMA]
+"""The same where it may be nothing: `0s` is at once."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reactor.rules.durations import Duration
+from reactor.rules.durations import Duration, Moment
 from reactor.rules.model import Model
 
 
@@ -40,7 +40,7 @@ class Expected(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     rule: str
-    after: Duration | None = Field(None, description="How long after the test began the job was asked for.")
+    after: Moment | None = Field(None, description="How long after the test began the job was asked for.")
 
     @property
     def action(self) -> dict[str, Any]:

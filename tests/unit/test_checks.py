@@ -42,6 +42,10 @@ GOOD = {
     "a body with expressions": SANDBOX,
     "a create without a name": "daytona.createSandbox\n        body: {snapshot: base}\n",
     "a create without a body": "daytona.createSandbox\n",
+    "a body that is one expression": """daytona.replaceLabels
+        parameters: {sandboxIdOrName: s}
+        body: "${event.data}"
+""",
     "a value that only an event can tell": 'daytona.createSandbox\n        body: {cpu: "${event.data.cpu}"}\n',
     "an expression of the right type": 'daytona.createSandbox\n        body: {cpu: "${size(event.name)}"}\n',
     "an expression where a choice is asked for": """daytona.createSnapshot

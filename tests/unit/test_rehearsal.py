@@ -71,11 +71,18 @@ def run_one(tmp_path: Path, events: str, expect: str) -> list[Checked]:
     ("events", "expect"),
     [
         (f"{STARTING}, {{after: 10m}}", '[{rule: stuck, after: 10m, text: "one is starting"}]'),
+        (LOST, LOST_JOBS.replace("{rule: lost, call", "{rule: lost, after: 0s, call")),
         (f"{STARTING}, {{after: 9m}}", "[]"),
         (f"{STARTING}, {{after: 9m}}, {STARTED}, {{after: 1h}}", "[]"),
         (f"{STARTING}, {{after: 10m}}, {STARTED}, {STARTING}, {{after: 20m}}", "[{rule: stuck}]"),
         (LOST, LOST_JOBS),
         (f"{LOST}, {LOST}", LOST_JOBS),
+        (f"{LOST}, {{after: 1h}}, {LOST}", LOST_JOBS + LOST_JOBS),
+        ("{event: fleet.volume-lost, name: data}", "[{rule: tells, after: 0s, text: data}]"),
+        (
+            "{event: fleet.volume-lost, name: data}, {after: 1h, event: fleet.volume-lost, name: data}",
+            "[{rule: tells, after: 0s}, {rule: tells, after: 1h}]",
+        ),
     ],
 )
 def test_what_follows_is_what_is_expected(tmp_path: Path, events: str, expect: str) -> None:
