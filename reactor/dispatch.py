@@ -19,8 +19,9 @@ from reactor.planning import Occasion, decides, plan_event
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.rules.match import Decision
+from reactor.rules.wording import subject
 from reactor.store.log import Entry
-from reactor.store.plans import NewRow, Plan, StoredPlan
+from reactor.store.plans import Plan, StoredPlan
 from reactor.store.resources import Observation, Verdict
 from reactor.store.runs import Sighted, Told
 from reactor.store.store import Store
@@ -36,9 +37,6 @@ HEAR_EVERY = 30_000
 
 PAUSE = 1.0
 """Seconds to leave Redis alone when it is unable."""
-
-SUBJECTS = ("document", "target", "type", "handler")
-"""Where what an action asks for says what it is about: the document it runs, the target it tells, and so on."""
 
 log = structlog.get_logger("reactor.dispatch")
 
@@ -216,10 +214,3 @@ def report(event: str, rules: Sequence[Mapping[str, Any]]) -> None:
         if rule["outcome"] in ("withheld", "waiting", "shadow"):
             because = [f"{each['clause']}: {each['saw']}" for each in rule["findings"] if not each["held"]]
             log.info(f"rule {rule['outcome']}", event_id=event, rule=rule["rule"], because=because)
-
-
-def subject(row: NewRow) -> str:
-    """What a row is about, in a word: the operation it calls, or the document it runs."""
-    if row.operation:
-        return f"{row.api}.{row.operation}"
-    return str(next((row.what[name] for name in SUBJECTS if name in row.what), row.action))

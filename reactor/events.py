@@ -146,6 +146,11 @@ def _milliseconds(timestamp: object) -> int | None:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def iso(at: int) -> str:
+    """A time (ms since the epoch) as payloads have it: `2026-01-01T00:00:00.000Z`."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What an event says of one resource. Its provider's file says where each part stands in the payload."""

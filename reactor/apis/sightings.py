@@ -8,14 +8,14 @@ it is dated and its id; whether the read may be believed (a second one, a waterm
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from reactor.apis.client import Api
 from reactor.apis.provider import Resource, look, put
-from reactor.events import Event, Known, Origin
+from reactor.events import Event, Known, Origin, iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,7 @@ def _announcing(resource: Resource, state: str) -> list[str]:
 
 def _event(teller: Teller, resource: Resource, name: str, read: Read, known: Known, state: str) -> Event:
     announced = resource.events[name]
-    at = read.at - _lag(resource)
-    told = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    payload: dict[str, Any] = {"event": name, "timestamp": told}
+    payload: dict[str, Any] = {"event": name, "timestamp": iso(read.at - _lag(resource))}
     payload |= _described(teller, resource, name, read.data or {})
     payload = put(announced.id, payload, read.id)
     if announced.state.startswith("$"):

@@ -77,7 +77,7 @@ def _rule(rule: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {clause(finding)}" for finding in timer["controls"])
     for job in rule["jobs"]:
         error = f": {job['error']}" if job["error"] else ""
-        yield f"  job {job['id']} {job['action']} {job['operation'] or ''} {job['state']}{error}"
+        yield f"  job {job['id']} {job['action']} {job['about']}, {job['state']}{error}"
     for scope in rule.get("paused", ()):
         yield f"  paused: {scope}"
     fired = rule["outcome"] not in ("no match", "off", "not there then")

@@ -23,6 +23,7 @@ from reactor.operate.jobs import (
     why_no_cancel,
     why_no_retry,
 )
+from reactor.rules.wording import summary
 from reactor.store.jobs import FINISHED, OPEN, Job, Wanted
 from reactor.store.ledger import Row, State
 from reactor.store.store import Store
@@ -121,13 +122,9 @@ def _line(job: Job) -> tuple[str, ...]:
         str(row.attempts),
         clock(row.ended or job.due),
         row.rule or f"run {row.event}",
-        _what(row),
+        summary(row),
         short(row.error),
     )
-
-
-def _what(row: Row) -> str:
-    return f"{row.api}.{row.operation}" if row.api else f"{row.action} {row.what.get('document', '')}".rstrip()
 
 
 @jobs.command(epilog=EXAMPLES)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from reactor.rules.wording import summary
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
 
@@ -60,13 +61,9 @@ def events_of(entries: Sequence[Entry]) -> Iterator[Happened]:
 
 def _jobs(rows: Sequence[Row]) -> Iterator[Happened]:
     for row in rows:
-        yield row.created / 1000, "rule", row.rule, f"fired: {_subject(row)} is job {row.id}"
+        yield row.created / 1000, "rule", row.rule, f"fired: {summary(row)} is job {row.id}"
         if row.ended:
             yield row.ended / 1000, "job", row.id, f"{row.state}: {row.error or _result(row.result)}"
-
-
-def _subject(row: Row) -> str:
-    return f"run {row.what['document']}" if row.action == "run" else f"{row.api}.{row.what['operation']}"
 
 
 def _result(result: Mapping[str, Any]) -> str:

@@ -3,12 +3,10 @@
 What follows from it is the dispatcher's, as for every event. No rule of its lineage fires on it.
 """
 
-from datetime import UTC, datetime
-
 import orjson
 
 from reactor.errors import DeliveryRejected
-from reactor.events import OURSELVES, Event
+from reactor.events import OURSELVES, Event, iso
 from reactor.handlers.context import Context
 from reactor.store.ledger import Ending, Row
 
@@ -21,8 +19,7 @@ async def emit(row: Row, context: Context) -> Ending:
     lineage = tuple(row.what["lineage"])
     if len(lineage) > LONGEST_LINEAGE:
         return Ending("dead", error=f"it follows from {len(lineage)} rules in a row: {', '.join(lineage)}")
-    made = datetime.fromtimestamp(row.created / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    body = orjson.dumps({**row.what["data"], "event": row.what["type"], "timestamp": made})
+    body = orjson.dumps({**row.what["data"], "event": row.what["type"], "timestamp": iso(row.created)})
     try:
         event = Event.from_payload(
             id=f"emit-{row.id}",

@@ -1,11 +1,8 @@
 """What was done with the events of the log, read for a backtest. Changes no key."""
 
-from typing import Any
-
-from reactor.rehearsal.rehearse import Job, as_written
-from reactor.store.ledger import Row
+from reactor.rehearsal.rehearse import Job
+from reactor.rules.wording import as_written
 from reactor.store.logged import Logged
-from reactor.store.plans import NewRow
 from reactor.store.resources import Verdict
 from reactor.store.store import Store
 
@@ -13,13 +10,9 @@ from reactor.store.store import Store
 async def jobs_of(store: Store, logged: Logged) -> list[Job]:
     """The jobs that followed from an event, at once or later. Raises StoreUnavailable."""
     rows = await store.ledger.rows_of(logged.entry.entry) if logged.plan else []
-    return [Job(row.id, row.created, row.rule, logged.entry.entry, _as_written(row)) for row in rows]
+    return [Job(row.id, row.created, row.rule, logged.entry.entry, as_written(row)) for row in rows]
 
 
 def verdict_of(logged: Logged) -> Verdict | None:
     """The verdict that stands for an event."""
     return Verdict(**logged.verdict) if logged.verdict else None
-
-
-def _as_written(row: Row) -> dict[str, Any]:
-    return as_written(NewRow(row.id, row.rule, row.action, row.api, row.what, row.operation))

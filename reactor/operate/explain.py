@@ -4,18 +4,18 @@ Owns putting together what the log, the plan and the ledger say. A rule may be p
 the rules of then are kept with their revision.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
 
-from reactor.config import Config, load_kept
+from reactor.config import Config
 from reactor.errors import DeliveryRejected, NotFound
 from reactor.events import Event
 from reactor.operate.events import event_value
 from reactor.operate.jobs import job_value
+from reactor.reload import kept_config
 from reactor.rules.match import Decision
 from reactor.store.brakes import Pause
 from reactor.store.logged import Logged
@@ -73,8 +73,7 @@ async def _then(store: Store, revision: str | None, config: Config) -> Config | 
     """The configuration that decided; None when nobody has decided, or it is kept no longer."""
     if revision is None or revision == config.revision:
         return config if revision else None
-    texts = await store.revisions.texts(revision)
-    return await asyncio.to_thread(load_kept, revision, texts) if texts else None
+    return await kept_config(store, revision)
 
 
 def _event(config: Config, logged: Logged) -> Event | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reactor.errors import NotFound, NotPossible
+from reactor.rules.wording import subject
 from reactor.store.jobs import FINISHED, Job
 from reactor.store.ledger import Row
 from reactor.store.store import Store
@@ -78,6 +79,7 @@ def job_value(job: Job) -> dict[str, Any]:
         "action": row.action,
         "api": row.api or None,
         "operation": row.operation or None,
+        "about": subject(row),
         "event": row.event if row.action != STEP else None,
         "run": row.event if row.action == STEP else None,
         "attempts": row.attempts,

@@ -14,8 +14,8 @@ import structlog
 from reactor.config import Config
 from reactor.errors import DeliveryRejected, NotFound, NotPossible
 from reactor.planning import new_rows
-from reactor.rehearsal.rehearse import as_written
 from reactor.rules.cel import Unknown
+from reactor.rules.wording import as_written
 from reactor.store.log import Entry
 from reactor.store.logged import Logged
 from reactor.store.store import Store

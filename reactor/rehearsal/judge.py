@@ -11,8 +11,8 @@ import orjson
 
 from reactor.config import Config
 from reactor.errors import DeliveryRejected
-from reactor.events import OURSELVES
-from reactor.rehearsal.rehearse import Job, Rehearsal, iso
+from reactor.events import OURSELVES, iso
+from reactor.rehearsal.rehearse import Job, Rehearsal
 from reactor.rules.durations import written
 from reactor.rules.examples import Example, Expected, Step
 from reactor.rules.match import Decision

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from reactor.planning import finding
 from reactor.rehearsal.table import Table
 from reactor.store.plans import Bound, Decided, NewRow, NewTimer, Plan
 
@@ -62,7 +63,7 @@ class Memory:
             name, timer = min(due, key=lambda each: each[1].at)
             timer.ripe = True
             held, saw = _CHECKS[timer.spec.control](self, timer)
-            findings = [_finding(timer.spec.control, timer.spec.asked, saw, held=held)]
+            findings = [finding(timer.spec.control, timer.spec.asked, saw, held=held)]
             member = f"timer/{name}"
             if held:
                 yield self._act(timer.decided, timer.entry, member, timer.at, timer.at, findings)
@@ -80,7 +81,7 @@ class Memory:
         set_timer = self._debounce if decided.timer.control == "debounce" else self._hold
         timer = set_timer(decided, decided.timer, entry, at)
         seen = {"over" if timer.ripe else "until": timer.at}
-        findings.append(_finding(decided.timer.control, decided.timer.asked, seen, held=False))
+        findings.append(finding(decided.timer.control, decided.timer.asked, seen, held=False))
         return Outcome(decided.rule, entry, "withheld" if timer.ripe else "waiting", tuple(findings), at)
 
     def _hold(self, decided: Decided, spec: NewTimer, entry: str, at: int) -> _Timer:
@@ -111,24 +112,24 @@ class Memory:
         times = self._times.setdefault(f"count:{decided.flow}", {})
         seen = _crowd(times, at, count, member)
         times[member] = at
-        findings.append(_finding("count", count.asked, seen, held=seen >= count.number))
+        findings.append(finding("count", count.asked, seen, held=seen >= count.number))
         return seen >= count.number
 
     def _act(self, decided: Decided, entry: str, member: str, at: int, now: int, findings: list[Finding]) -> Outcome:
         """The rule would act: all its limits are asked before any remembers."""
         held = now - at <= decided.max_age
         if not held:
-            findings.append(_finding("max_age", decided.max_age_asked, f"{(now - at) // 1000} s", held=False))
+            findings.append(finding("max_age", decided.max_age_asked, f"{(now - at) // 1000} s", held=False))
         for limit in decided.limits:
             others = _crowd(self._times_of(limit, decided), at, limit, member) - 1
-            findings.append(_finding(limit.control, limit.asked, others, held=others < limit.number))
+            findings.append(finding(limit.control, limit.asked, others, held=others < limit.number))
             held = held and others < limit.number
         if not held:
             return Outcome(decided.rule, entry, "withheld", tuple(findings), at)
         for limit in decided.limits:
             self._times_of(limit, decided)[member] = at
         if decided.shadow:
-            findings.append(_finding("enforce", "on", "shadow", held=False))
+            findings.append(finding("enforce", "on", "shadow", held=False))
             return Outcome(decided.rule, entry, "shadow", tuple(findings), at)
         return Outcome(decided.rule, entry, "planned", tuple(findings), at, decided.rows)
 
@@ -170,7 +171,3 @@ def _crowd(times: Mapping[str, int], at: int, limit: Bound, member: str) -> int:
         for first in range(own + 1)
         if near[own] - near[first] < limit.within
     )
-
-
-def _finding(clause: str, asked: Any, saw: Any, *, held: bool) -> Finding:
-    return {"clause": clause, "asked": asked, "saw": saw, "held": held}

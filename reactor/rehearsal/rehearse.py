@@ -5,17 +5,17 @@ Owns the clock of a rehearsal. What an event means is decided by the same code a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from reactor.config import Config
-from reactor.events import OURSELVES, Event, meaning
+from reactor.events import OURSELVES, Event, iso, meaning
 from reactor.planning import Occasion, decides, plan_event
 from reactor.rehearsal.memory import Memory, Outcome
 from reactor.rehearsal.table import Table
 from reactor.rules.match import Decision
+from reactor.rules.wording import as_written
 from reactor.store.log import Entry
 from reactor.store.plans import NewRow
 from reactor.store.resources import Verdict
@@ -94,25 +94,3 @@ class Rehearsal:
         body = orjson.dumps({**row.what["data"], "event": row.what["type"], "timestamp": iso(at)})
         place, lineage = f"{self.now}-e{len(self.heard)}", tuple(row.what["lineage"])
         self.hear(Entry(place, OURSELVES, f"emit-{row.id}", row.what["organization"], body, "emit", lineage))
-
-
-WORDS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
-    "call": ("call", "", ("parameters", "body")),
-    "run": ("run", "document", ("workflow", "inputs")),
-    "notify": ("notify", "target", ("title", "text")),
-    "emit": ("emit", "type", ("data",)),
-    "perform": ("perform", "handler", ("arguments",)),
-}
-"""Each kind of action: its word in a rule file, where its row says of what (empty: API and operation), and its other parts."""
-
-
-def as_written(row: NewRow) -> dict[str, Any]:
-    """A row's action in the words of rule files, without what is empty."""
-    word, subject, parts = WORDS[row.action]
-    said = {word: row.what[subject] if subject else f"{row.api}.{row.operation}"}
-    return said | {name: row.what[name] for name in parts if row.what.get(name) not in (None, "", {})}
-
-
-def iso(at: int) -> str:
-    """A time (ms since the epoch) as payloads have it."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """The kinds of actions a rule may ask for, compiled. Pure.
 
 Owns the table from an action as written to an action that can be planned. Another kind is a model, a class here and a line
-in `COMPILERS`; what only shows with APIs and workflows is `reactor.checks`'.
+each in `COMPILERS`, in `wording.PARTS`, in `checks.CHECKS` (what only shows with APIs and workflows) and in `HANDLERS`.
 """
 
 from collections.abc import Callable, Mapping

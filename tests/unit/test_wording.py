@@ -1,0 +1,41 @@
+"""What rows ask for, in the words of rule files: every kind of action has its words."""
+
+import pytest
+
+from reactor.checks import CHECKS
+from reactor.handlers.table import HANDLERS
+from reactor.rules.actions import COMPILERS
+from reactor.rules.wording import PARTS, as_written, subject, summary
+from reactor.store.plans import NewRow
+
+CALL = NewRow("1", "r", "call", "daytona", {"parameters": {}, "body": {"name": "b"}}, "createVolume")
+RUN = NewRow("2", "r", "run", "", {"document": "provision", "workflow": "", "inputs": {"a": 1}})
+NOTIFY = NewRow("3", "r", "notify", "", {"target": "ops", "title": "", "text": "look"})
+EMIT = NewRow("4", "r", "emit", "", {"type": "fleet.lost", "organization": "o", "lineage": ["r"], "data": {"id": "v"}})
+PERFORM = NewRow("5", "r", "perform", "", {"handler": "open-ticket", "arguments": {"summary": "s"}})
+WAIT = NewRow("6", "", "step", "", {"run": "order-17", "generation": 2})
+
+
+@pytest.mark.parametrize(
+    ("row", "about", "said", "written"),
+    [
+        (CALL, "daytona.createVolume", "daytona.createVolume", {"call": "daytona.createVolume", "body": {"name": "b"}}),
+        (RUN, "provision", "run provision", {"run": "provision", "inputs": {"a": 1}}),
+        (NOTIFY, "ops", "notify ops", {"notify": "ops", "text": "look"}),
+        (EMIT, "fleet.lost", "emit fleet.lost", {"emit": "fleet.lost", "data": {"id": "v"}}),
+        (PERFORM, "open-ticket", "perform open-ticket", {"perform": "open-ticket", "arguments": {"summary": "s"}}),
+    ],
+)
+def test_a_job_is_told_in_the_words_of_its_rule(row: NewRow, about: str, said: str, written: dict[str, object]) -> None:
+    assert (subject(row), summary(row), as_written(row)) == (about, said, written)
+
+
+def test_the_move_of_a_run_that_calls_nothing_is_a_step() -> None:
+    assert (subject(WAIT), summary(WAIT)) == ("step", "step")
+
+
+def test_every_action_that_rules_know_has_a_handler_and_words() -> None:
+    actions = {kind.__name__ for kind in COMPILERS}
+
+    assert {f"{name.capitalize()}Action" for name in PARTS} == actions
+    assert set(PARTS) == set(HANDLERS) - {"step"} == {compiled.kind for compiled in CHECKS}
