@@ -134,8 +134,9 @@ class Dispatcher:
         """Store what each event says of a resource, and learn what it is in the light of all before it."""
         return await self._store.resources.observe(
             [
-                Observation(arrival.entry.entry, self._table(arrival), meaning(arrival.event), arrival.sighting)
+                Observation(arrival.entry.entry, table, meaning(arrival.event, table), arrival.sighting)
                 for arrival in arrivals
+                for table in (self._table(arrival),)
             ]
         )
 

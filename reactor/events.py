@@ -97,18 +97,18 @@ class Event:
         )
 
 
-def meaning(event: Event) -> str:
-    """A short hash that two events share if they say the same, whatever their ids and the time they were made.
+def meaning(event: Event, table: str) -> str:
+    """A short hash that two events share if they say the same of one state table, whatever their ids, sources and times.
 
-    Daytona gives its messages no id of their own to Svix, so one change sent twice arrives under two ids. What a read
-    showed has an id that says what it saw; that a resource comes from one state to another again is no repetition. What is
-    replayed is decided on again whatever was said before.
+    Daytona gives its messages no id of their own to Svix, so one change sent twice arrives under two ids; and two sources
+    of one organization tell the same changes. What a read showed has an id that says what it saw; that a resource comes from
+    one state to another again is no repetition. What is replayed is decided on again whatever was said before.
     """
     if event.origin != "webhook" or event.generation:
         said_once = f"{event.source}\0{event.id}\0{event.generation}"
         return hashlib.blake2b(said_once.encode(), digest_size=16).hexdigest()
     said = {key: value for key, value in event.data.items() if key != "timestamp"}
-    canonical = orjson.dumps([event.source, said], option=orjson.OPT_SORT_KEYS)
+    canonical = orjson.dumps([table, said], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 
 

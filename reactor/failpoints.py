@@ -20,6 +20,7 @@ NAMES = frozenset({
     "worker.after_pop",        # the RQ job is off the queue, the row is not claimed
     "worker.after_claim",      # the row is leased, nothing has been asked of the API
     "worker.after_look",       # the API said that nothing is there, and the row says so too
+    "once.after_note",         # the row says that a call goes out which must not go out twice, and it has not
     "worker.after_call",       # the API has acted, the row does not know
     "worker.after_finish",     # the row is done, the RQ job is still there
     "run.after_advance",       # the run has moved on, the row that moved it does not know

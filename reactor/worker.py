@@ -224,7 +224,7 @@ async def attempt(row: Row, context: Context) -> Ending:
 
 
 async def _attempted(row: Row, context: Context) -> Ending:
-    if row.attempts > attempts_of(row, context.settings):
+    if row.attempts > attempts_of(row, context.settings) and not row.asked_at:  # such a call may have been made
         return Ending("dead", error=f"{row.attempts - 1} attempts ended with their worker; see the workers' logs")
     handler = HANDLERS.get(row.action)
     if handler is None:

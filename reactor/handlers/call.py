@@ -14,7 +14,7 @@ import structlog
 
 from reactor.apis.client import Api
 from reactor.apis.create import Creation
-from reactor.apis.policy import Reply
+from reactor.apis.policy import Reply, repeatable
 from reactor.apis.provider import look, put
 from reactor.errors import GateClosed, PermanentError, TemporaryError, UnknownOutcome
 from reactor.failpoints import failpoint
@@ -80,6 +80,8 @@ async def operate(
     """Perform one operation for a row, with one effect however often the row is performed. Raises CallError."""
     create = api.provider.creates.get(operation)
     if create is None:
+        if not repeatable(api.openapi.operation(operation), api.provider):
+            await _once(row, operation, context.ledger)
         reply = await context.client.call(api, operation, parameters, body)
         failpoint("worker.after_call")
         return Effect("called", reply)
@@ -90,6 +92,21 @@ async def operate(
     created = await creation.run(RowClaim(row, context, api))
     await context.runs.watch(api, create.resource, created.resource)
     return Effect(created.how, Reply(200, {}, created.resource))
+
+
+async def _once(row: Row, operation: str, ledger: Ledger) -> None:
+    """Have the row say, before a call that must not be made twice, that it goes out. Raises LeaseLost.
+
+    Raises UnknownOutcome when the row says so of an attempt that ended without saying what came of it: its worker was
+    killed, or paused for longer than its lease. Whatever end an attempt does record takes its note away.
+    """
+    if row.asked_at:
+        raise UnknownOutcome(
+            f"{operation} went out at {row.asked_at}, and its worker ended before it wrote down what the API answered"
+        )
+    if not await ledger.note_asked(row):
+        raise LeaseLost("the lease was lost before the call")
+    failpoint("once.after_note")
 
 
 def _result(api: Api, operation: str, effect: Effect) -> dict[str, Any]:

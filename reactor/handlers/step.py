@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from reactor.apis.provider import look, put
-from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError
+from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError, UnknownOutcome
 from reactor.failpoints import failpoint
 from reactor.handlers.call import again, behind_gate, operate
 from reactor.handlers.context import Context
@@ -90,11 +90,11 @@ async def _looked(row: Row, stage: Stage, wait: Wait, context: Context) -> Happe
     except TemporaryError as error:
         if holds and error.status != LONG_POLL_OVER:
             raise
-        return _outcome(error, asked)  # so that an event can wake the run before the next look
+        return _outcome(error, asked, row.what["run"])  # so that an event can wake the run before the next look
     except GateClosed:
         raise
     except CallError as error:
-        return _outcome(error, asked)
+        return _outcome(error, asked, row.what["run"])
 
 
 def _answered(answer: Mapping[str, Any], now: float) -> Happened:
@@ -131,7 +131,7 @@ async def _called(row: Row, stage: Stage, call: Call, context: Context) -> Happe
             return TimedOut(time.time())
         if isinstance(error, TemporaryError) and row.attempts < context.settings.attempts:
             raise
-        return _outcome(error, asked)
+        return _outcome(error, asked, row.what["run"])
 
 
 def _deadline(stage: Stage) -> float:
@@ -152,10 +152,13 @@ async def _replied(row: Row, stage: Stage, call: Call, context: Context) -> Repl
     return Replied(time.time(), effect.reply.status, effect.reply.headers, effect.reply.data, asked=asked)
 
 
-def _outcome(error: CallError, asked: float) -> Happened:
+def _outcome(error: CallError, asked: float, run_id: str) -> Happened:
     """What a call that did not succeed is to the run: the API's answer, if there was one."""
     if error.status:
         return Replied(time.time(), error.status, error.headers, error.data, asked=asked)
+    if isinstance(error, UnknownOutcome):
+        remedy = f"look at the API whether it acted; `reactor runs retry {run_id}` makes the call again"
+        return CallFailed(time.time(), f"{error}; {remedy}", unknown=True)
     return CallFailed(time.time(), str(error), passing=isinstance(error, TemporaryError))
 
 

@@ -73,7 +73,7 @@ class Rehearsal:
         event = self.config.recognise(entry.event())
         api, table = self.config.api_of(entry.source), self.config.table(entry.source)
         sighting = api.provider.sighting(event, accepted=entry.accepted) if api else None
-        judged = self._table.observe(table, meaning(event), sighting, self.now)
+        judged = self._table.observe(table, meaning(event, table), sighting, self.now)
         verdict = verdict or judged
         self.heard.append(Heard(event, verdict, tuple(self.config.rules.put_to(event))))
         fired = self.config.rules.fired(event) if decides(event, verdict) else []

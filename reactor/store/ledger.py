@@ -7,6 +7,7 @@ Does not know what a job does.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -48,7 +49,8 @@ class Row:
 
     `audit` says what people did to it: at (ms), who, did (retry, cancel), was (its state then), error.
     `since` is the time of the timer that asked for it (ms). `next` is the row that waits for this one. `retry` is what its
-    rule says of further attempts: `attempts`, and `backoff` (ms).
+    rule says of further attempts: `attempts`, and `backoff` (ms). `asked_at` is when (ISO) a call went out that must not go
+    out twice, as long as nobody has recorded what it came to.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Row:
     since: int | None = None
     next: str | None = None
     retry: Mapping[str, int] = field(default_factory=dict)
+    asked_at: str | None = None
 
     @property
     def label(self) -> str:
@@ -148,6 +151,15 @@ class Ledger:
     async def renew(self, row: Row, **notes: str) -> bool:
         """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
         return bool(await self._scripts.run(*self._renewal(row, notes)))
+
+    async def note_asked(self, row: Row) -> bool:
+        """Write into the row that a call goes out now which must not go out twice; False when somebody else has the row.
+
+        The end of this attempt takes the note away, or else a person does who has the job tried again.
+        """
+        return await self.renew(
+            row, asked=str(row.fence), asked_at=datetime.now(UTC).isoformat(timespec="milliseconds")
+        )
 
     async def renew_each(self, rows: Sequence[Row]) -> list[bool]:
         """Prolong many leases in one round trip. Raises StoreUnavailable."""
@@ -279,4 +291,5 @@ def read_row(row: str, fields: Mapping[bytes, bytes]) -> Row:
         since=int(text["since"]) if "since" in text else None,
         next=text.get("next"),
         retry=orjson.loads(text.get("retry", "{}")),
+        asked_at=text.get("asked_at"),
     )

@@ -64,7 +64,7 @@ def advance(program: Program, run: Run, happened: Happened) -> Advanced:
 
     Raises ValueError for what can't happen to it: the caller compares generations before.
     """
-    moment = Moment(program, happened.at)
+    moment = Moment(program, happened.at, again=not (isinstance(happened, CallFailed) and happened.unknown))
     after = _take(moment, replace(run, generation=run.generation + 1), happened)
     return Advanced(after, command_of(program, after), tuple(moment.findings))
 

@@ -139,11 +139,15 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """The call got no answer, and none will come. `passing`: nothing is said against making it again later."""
+    """The call got no answer, and none will come. `passing`: nothing is said against making it again later.
+
+    `unknown`: it may have acted, and must not be made again unless a person says so.
+    """
 
     at: float
     reason: str
     passing: bool = False
+    unknown: bool = False
 
 
 Happened = Started | Replied | Observed | TimedOut | CallFailed

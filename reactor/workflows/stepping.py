@@ -46,6 +46,8 @@ class Moment:
     program: Program
     at: float
     findings: list[Finding] = field(default_factory=list)
+    again: bool = True
+    """Whether a failed step may be done again where the document says so: not if its call may have acted all the same."""
 
     def begin(self, run: Run) -> Run:
         """Begin the top workflow, or first one that it depends on."""
@@ -112,10 +114,17 @@ class Moment:
         return self.finish(run, "failed", f"step {step.id} failed: {_unmet(choice, context)}")
 
     def step_failed(self, run: Run, why: str, context: Context) -> Run:
-        """Fail the current step: its first failure action follows, but for those with which a poll waits on."""
+        """Fail the current step: its first failure action follows, but for those with which a poll waits on.
+
+        No retry follows where nothing may be done again.
+        """
         step, poll = step_of(self.program, run), poll_of(self.program, run)
         actions = [
-            action for action in step.on_failure if _usable(run.top, step, action) and not (poll and poll.stays(action))
+            action
+            for action in step.on_failure
+            if (self.again or action.kind != "retry")
+            and _usable(run.top, step, action)
+            and not (poll and poll.stays(action))
         ]
         action, findings = first_holding(actions, context)
         self.findings.extend(findings)

@@ -92,7 +92,7 @@ def payloads_are_read_or_refused(body: bytes) -> None:
     """Any JSON."""
 
     def read() -> str:
-        return meaning(Event.from_payload(id="a", source="daytona", organization="o", body=body))
+        return meaning(Event.from_payload(id="a", source="daytona", organization="o", body=body), "a")
 
     assert _status(read) in {204, 400}
 

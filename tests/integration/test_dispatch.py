@@ -1,8 +1,10 @@
 """From the log to the queue: once per event, whoever dies on the way, and no event in the way of another."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +103,39 @@ async def test_what_is_not_fresh_fires_nothing(opened: Opened, dispatcher: Dispa
     await dispatcher.react(await read(opened))
 
     assert len(await rows(opened)) == 1
+
+
+TWO_SOURCES = """\
+sources:
+  daytona:
+    api: daytona
+    organization: {env: DAYTONA_ORGANIZATION_ID}
+    headers: svix
+    secrets: [DAYTONA_WEBHOOK_SECRET]
+  second:
+    api: daytona
+    organization: ORGANIZATION
+    headers: svix
+    secrets: [DAYTONA_WEBHOOK_SECRET]
+"""
+
+
+@pytest.mark.parametrize(("organization", "jobs"), [("{env: DAYTONA_ORGANIZATION_ID}", 1), ("another", 2)])
+async def test_a_change_that_two_sources_of_one_organization_tell_fires_a_rule_once(
+    opened: Opened, tmp_path: Path, organization: str, jobs: int
+) -> None:
+    config = shutil.copytree(CONFIG, tmp_path / "config")
+    (config / "sources.yaml").write_text(
+        TWO_SOURCES.replace("organization: ORGANIZATION", f"organization: {organization}")
+    )
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(config)), takeover=opened.settings.takeover)
+    said = volume("ready")
+    await append(opened, said, "msg_1", "daytona")
+    await append(opened, said, "msg_2", "second")
+
+    await dispatcher.react(await read(opened))
+
+    assert len(await rows(opened)) == jobs
 
 
 async def test_an_argument_without_a_value_is_a_fault_in_the_plan(opened: Opened, dispatcher: Dispatcher) -> None:

@@ -83,9 +83,9 @@ class Both:
         entry = Entry(f"{at}-{number}", "daytona", event.id, ORGANIZATION, body)
         sighting = self.config.apis["daytona"].provider.sighting(event, accepted=at)
         [verdict] = await self.opened.store.resources.observe(
-            [Observation(entry.entry, "daytona", meaning(event), sighting)]
+            [Observation(entry.entry, "daytona", meaning(event, "daytona"), sighting)]
         )
-        assert self.table.observe("daytona", meaning(event), sighting, at) == verdict
+        assert self.table.observe("daytona", meaning(event, "daytona"), sighting, at) == verdict
         if verdict.verdict != "fresh":
             return
         plan = plan_event(

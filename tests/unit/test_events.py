@@ -49,7 +49,7 @@ def test_every_sequence_daytona_sends_can_be_read(payloads: list[dict[str, Any]]
         (payload, payload.get("event", ""), ORGANIZATION) for payload in payloads
     ]
     assert [e.time is None for e in events] == ["timestamp" not in payload for payload in payloads]
-    assert len({meaning(e) for e in events}) == len(events)
+    assert len({meaning(e, "daytona") for e in events}) == len(events)
 
 
 REFUSED: dict[str, tuple[str, bytes]] = {
@@ -113,7 +113,7 @@ def test_a_strange_payload_is_kept_as_it_is_and_can_be_written_again(body: bytes
 
     assert strange.data == json.loads(body)
     assert orjson.loads(orjson.dumps(strange.data)) == strange.data
-    assert len(meaning(strange)) == 32
+    assert len(meaning(strange, "daytona")) == 32
 
 
 def test_null_counts_as_absent() -> None:
@@ -160,16 +160,20 @@ def test_a_timestamp_that_is_no_text_is_no_time(timestamp: object) -> None:
 def test_the_same_change_told_twice_means_the_same() -> None:
     again = dict(reversed(READY.items())) | {"timestamp": "2026-11-22T00:31:00.000Z"}
 
-    assert meaning(event(READY, id="msg_1")) == meaning(event(again, id="msg_2"))
+    assert meaning(event(READY, id="msg_1"), "daytona") == meaning(event(again, id="msg_2"), "daytona")
 
 
 @pytest.mark.parametrize("change", [{"newState": "error"}, {"id": "vol-2"}, {"updatedAt": None}, {"more": 1}])
 def test_another_change_means_something_else(change: dict[str, object]) -> None:
-    assert meaning(event(READY)) != meaning(event(READY | change))
+    assert meaning(event(READY), "daytona") != meaning(event(READY | change), "daytona")
 
 
-def test_another_source_means_something_else() -> None:
-    assert meaning(event(READY)) != meaning(event(READY, source="staging"))
+def test_the_same_of_another_state_table_means_something_else() -> None:
+    assert meaning(event(READY), "daytona") != meaning(event(READY), "staging")
+
+
+def test_two_sources_that_tell_of_one_state_table_mean_the_same() -> None:
+    assert meaning(event(READY), "daytona") == meaning(event(READY, id="msg_2", source="staging"), "daytona")
 
 
 JSON = st.recursive(
@@ -190,4 +194,6 @@ def test_whatever_the_body_it_is_read_or_refused_and_nothing_else(body: bytes) -
     except DeliveryRejected:
         return
 
-    assert meaning(readable) == meaning(read(orjson.dumps(readable.data), id="msg_2"))
+    again = read(orjson.dumps(readable.data), id="msg_2")
+
+    assert meaning(readable, "daytona") == meaning(again, "daytona")

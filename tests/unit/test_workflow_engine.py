@@ -113,6 +113,27 @@ def test_a_failed_call_ends_the_run() -> None:
     assert (story.end.status, story.end.because) == ("failed", "nobody can tell whether it acted")
 
 
+RETRIED = """
+- stepId: capture
+  operationId: createSandboxSnapshot
+  parameters: [{name: sandboxIdOrName, in: path, value: sb-1}]
+  onFailure:
+    - {name: again, type: retry, retryLimit: 5}
+    - {name: tidy, type: goto, stepId: tidy}
+- stepId: tidy
+  operationId: listSandboxes
+"""
+
+
+@pytest.mark.parametrize(("unknown", "next_step"), [(False, "capture"), (True, "tidy")])
+def test_a_call_that_may_have_acted_is_not_retried_whatever_the_document_says(unknown: bool, next_step: str) -> None:
+    story = Story(program(RETRIED))
+
+    story.then(CallFailed(101.0, "nobody can tell whether it acted", unknown=unknown))
+
+    assert story.call.step == next_step
+
+
 def test_a_long_boot_and_a_long_command_are_waited_for_however_often_the_server_says_not_yet() -> None:
     story = Story(seed("001"), command="make")
     story.replied({"id": "dbx-1", "status": "provisioning"})

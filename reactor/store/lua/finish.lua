@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Guarantees: only the holder of the fence ends an attempt; a final state is final; a lost reply may be asked for again.
+-- Of a call that must not be made twice, the note goes with the attempt that made it: what it came to is known now.
 -- The row that follows one which is done is due with its end; if it ended otherwise, all that follow it are cancelled.
 -- KEYS row, due, count, finished   ARGV row id, fence, state (due|done|dead|unknown), delay (ms, for due), attempts spent (0|1),
 --      lock time (ms), lifetime (ms), event time (ms, 0: none), histogram bounds (ms, comma separated), sweep after (ms),
@@ -13,6 +14,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local holds = lock and redis.call('GET', lock) == ARGV[1]
 redis.call('HSET', KEYS[1], 'state', ARGV[3], unpack(ARGV, 11))
+if redis.call('HGET', KEYS[1], 'asked') == fence then redis.call('HDEL', KEYS[1], 'asked', 'asked_at') end
 redis.call('HINCRBY', KEYS[3], 'attempts_' .. (ARGV[3] == 'due' and 'retried' or ARGV[3]), 1)
 
 if ARGV[3] == 'due' then

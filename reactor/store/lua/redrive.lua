@@ -1,6 +1,6 @@
 #!lua
 -- Guarantees: a row that is as the caller saw it, dead or unknown, is due again with a fresh budget of attempts, a higher fence
--- and a note of who asked; any other row stays as it is.
+-- and a note of who asked; a call that must not be made twice may be made once more. Any other row stays as it is.
 -- KEYS row, due, count, finished   ARGV row id, state, fence, who
 -- Returns 'due', or the state in which the row is instead ('' when it is gone).
 local state, fence, failed, audit = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'error', 'audit'))
@@ -12,7 +12,7 @@ audit = cjson.decode(audit or '[]')
 audit[#audit + 1] = {at = now, who = ARGV[4], did = 'retry', was = state, error = failed or ''}
 while #audit > 20 do table.remove(audit, 1) end
 redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0, 'attempts', 0, 'audit', cjson.encode(audit))
-redis.call('HDEL', KEYS[1], 'ended', 'lease', 'worker', 'claimed')
+redis.call('HDEL', KEYS[1], 'ended', 'lease', 'worker', 'claimed', 'asked', 'asked_at')
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('PERSIST', KEYS[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
