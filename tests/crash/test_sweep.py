@@ -13,8 +13,8 @@ SHORT = [(point, action) for point, action in CASES if action == "kill" or point
 
 
 def test_it_is_known_who_passes_each_failpoint() -> None:
-    """Watchers have a test of their own: nothing at Daytona is watched."""
-    assert {name.partition(".")[0] for name in NAMES} == {*SCENES, "watch"}
+    """Watchers, and calls that go out once, have tests of their own: nobody here watches, or forks."""
+    assert {name.partition(".")[0] for name in NAMES} == {*SCENES, "watch", "once"}
 
 
 @pytest.mark.timeout(300)
