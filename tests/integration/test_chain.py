@@ -6,13 +6,14 @@ from typing import Any
 
 import httpx2
 import pytest
+from commands import Commands
 from conftest import Opened
 from desk import Desk, desk
 from stage import claimed, context_of, ended, eventually, refusal, volume, working
 
 from reactor.apis.client import ApiClient
 from reactor.emulator import EmulatorSettings, running
-from reactor.store.ledger import Ending, Row
+from reactor.store.ledger import Ending, Row, State
 from reactor.worker import attempt
 
 THREE = """rules:
@@ -123,6 +124,70 @@ async def test_a_failed_action_that_is_made_due_again_takes_the_others_along(at:
     assert (due.state, due.error, due.ended) == ("due", None, None)
     assert last is not None
     assert last.state == "due"
+
+
+async def test_who_cancels_an_action_cancels_all_after_it_at_once(at: Desk) -> None:
+    first, second, third = await planned(at)
+    jobs = at.opened.store.jobs
+
+    assert await jobs.cancel(first, "kim") == "cancelled"
+
+    for row in (second, third):
+        left = await at.opened.store.ledger.get(row.id)
+        assert left is not None
+        assert (left.state, left.error) == (
+            "cancelled",
+            f"job {first.id}, which came before it, is cancelled: by kim",
+        )
+    assert await at.opened.store.due.length() == 0
+
+
+async def test_who_cancels_an_action_in_the_middle_leaves_the_one_before_it(at: Desk) -> None:
+    first, second, third = await planned(at)
+
+    assert await at.opened.store.jobs.cancel(second, "kim") == "cancelled"
+    await at.opened.store.ledger.finish(await claimed(at.opened, first.id), Ending("done", result={"how": "created"}))
+
+    rows = [await at.opened.store.ledger.get(row.id) for row in (first, second, third)]
+    assert [row and row.state for row in rows] == ["done", "cancelled", "cancelled"]
+
+
+@pytest.mark.parametrize("state", ["dead", "unknown"])
+async def test_a_failed_action_that_is_cancelled_leaves_the_reason_of_those_after_it(at: Desk, state: State) -> None:
+    first, second, _ = await planned(at)
+    await at.opened.store.ledger.finish(await claimed(at.opened, first.id), Ending(state, error="no such plan"))
+    failed = await at.opened.store.ledger.get(first.id)
+    assert failed is not None
+
+    assert await at.opened.store.jobs.cancel(failed, "kim") == "cancelled"
+
+    left = await at.opened.store.ledger.get(second.id)
+    assert left is not None
+    assert (left.state, left.error) == (
+        "cancelled",
+        f"job {first.id}, which came before it, is {state}: no such plan",
+    )
+
+
+async def test_jobs_retry_of_a_failed_action_has_all_after_it_done(at: Desk, emulator: httpx2.AsyncClient) -> None:
+    first, second, third = await planned(at, name="build-1")
+    await at.opened.store.ledger.finish(await claimed(at.opened, first.id), Ending("dead", error="no such plan"))
+
+    said = Commands(at.opened)("jobs", "retry", first.id)
+    async with working(at.opened):
+        last = await eventually(lambda: _done(at, third.id))
+
+    assert said.returncode == 0, said.stderr
+    rows = [await at.opened.store.ledger.get(row.id) for row in (first, second)]
+    assert [(row.state, row.error) for row in rows if row] == [("done", None), ("done", None)]
+    assert last.error is None
+    [made_sandbox] = await made(emulator, "sandboxes")
+    assert made_sandbox["name"] == "box-of-again-build-1"
+
+
+async def _done(at: Desk, row: str) -> Row | None:
+    found = await at.opened.store.ledger.get(row)
+    return found if found and found.state == "done" else None
 
 
 @pytest.mark.parametrize("state", ["done", "cancelled", "dead", "gone"])
