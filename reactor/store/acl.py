@@ -30,7 +30,7 @@ WRITE = """
 """
 
 APPEND = "xadd"
-LOG = "xreadgroup xclaim xack xtrim xgroup|delconsumer"
+LOG = "xreadgroup xclaim xack xtrim xdel xgroup|delconsumer"
 QUEUE = "lpush rpush lpop lrem blmove watch unwatch"
 
 

@@ -1,17 +1,34 @@
 """What is old is forgotten, and nothing before it is done with."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from conftest import Opened
+from desk import desk
 from redis import Redis
-from stage import append, claimed, now_ms, planned, volume
+from stage import append, claimed, context_of, now_ms, planned, volume
 
+from reactor.apis.client import ApiClient
 from reactor.due import DuePoller
 from reactor.settings import Settings
 from reactor.store.ledger import Ending
 from reactor.store.store import Store
+from reactor.worker import attempt
+
+LATER = """rules:
+  - name: r
+    on: volume.state.updated
+    match: {newState: error}
+    debounce: {wait: 1ms, at_most: 1ms}
+    do:
+      - emit: fleet.first
+        as: first
+      - emit: fleet.second
+        data: {how: "${event.id} was ${first.how}"}
+"""
 
 RETENTION = 100.0
 WINDOW = 1000.0
@@ -79,16 +96,84 @@ async def test_a_log_that_nobody_reads_yet_is_left_alone(store: Store, redis: Re
     assert held(redis, store) == entries
 
 
-async def test_an_event_set_aside_is_listed_as_long_as_it_is_in_the_log(store: Store, redis: Redis) -> None:
-    logged(redis, store, 300, 50)
-    for entry in await store.log.read("dispatcher", block=0.1):
+async def set_aside(store: Store, *numbers: int) -> None:
+    """Read all events of the log, set some aside, and acknowledge the others."""
+    for number, entry in enumerate(await store.log.read("dispatcher", block=0.1)):
+        await (store.log.set_aside(entry) if number in numbers else store.log.acknowledge([entry.entry]))
+
+
+async def test_events_set_aside_stay_in_the_log_and_hold_no_other(store: Store, redis: Redis) -> None:
+    entries = logged(redis, store, 800, 700, 600, 500, 400, 50)
+    await set_aside(store, 1, 3)
+
+    assert await store.retention.trim() == 3
+    assert held(redis, store) == [entries[1], entries[3], entries[5]]
+    assert await store.retention.trim() == 0
+    assert [await store.logged.retake(entry) for entry in (entries[1], entries[3])] == ["retaken", "retaken"]
+
+
+async def test_events_set_aside_in_one_millisecond_are_kept_in_the_order_of_the_log(store: Store, redis: Redis) -> None:
+    at = now_ms() - 500_000
+    places: list[Any] = [redis.xadd(store.keys.log, {"id": number}, id=f"{at}-{number}") for number in range(8, 13)]
+    await set_aside(store, 1, 2, 4)
+
+    assert await store.retention.trim() == 2
+    assert held(redis, store) == [places[number].decode() for number in (1, 2, 4)]
+
+
+async def test_many_events_between_two_set_aside_leave_the_log(store: Store, redis: Redis) -> None:
+    at = now_ms() - 500_000
+    for number in range(1, 6200):
+        redis.xadd(store.keys.log, {"id": number}, id=f"{at}-{number}")
+    redis.xgroup_setid(store.keys.log, "dispatch", "$")
+    redis.zadd(store.keys.aside, {f"{at}-3": at, f"{at}-6100": at})
+
+    trimmed = [await store.retention.trim() for _ in range(3)]
+
+    assert trimmed == [5002, 1195, 0]
+    assert held(redis, store) == [f"{at}-3", f"{at}-6100"]
+
+
+async def test_an_event_that_is_read_and_not_acknowledged_holds_what_follows_also_between_those_set_aside(
+    store: Store, redis: Redis
+) -> None:
+    entries = logged(redis, store, 700, 600, 500, 400, 300)
+    first, second, _, fourth, fifth = await store.log.read("dispatcher", block=0.1)
+    await store.log.acknowledge([first.entry, fourth.entry])
+    for entry in (second, fifth):
         await store.log.set_aside(entry)
 
-    await store.retention.trim()
+    assert await store.retention.trim() == 1
+    assert held(redis, store) == entries[1:]
+
+
+async def test_an_event_set_aside_is_listed_as_long_as_it_is_in_the_log(store: Store, redis: Redis) -> None:
+    kept = logged(redis, store, 2 * int(WINDOW) + 300, 2 * int(WINDOW) - 300)[-1]
+    await set_aside(store, 0, 1)
+
+    assert await store.retention.trim() == 1
 
     aside: Any = redis.zrange(store.keys.aside, 0, -1)
-    assert [entry.decode() for entry in aside] == held(redis, store)
-    assert len(held(redis, store)) == 1
+    assert [entry.decode() for entry in aside] == held(redis, store) == [kept]
+
+
+async def test_jobs_and_timers_need_nothing_of_the_log(opened: Opened, tmp_path: Path, redis: Redis) -> None:
+    """What waits carries what it will need: the event that asked for it may have left the log long before."""
+    at = desk(opened, tmp_path, rule=LATER)
+    told = await at.error()
+    redis.xtrim(opened.store.keys.log, maxlen=0, approximate=False)
+
+    timer = await at.ripe(told)
+    first, second = sorted(await at.rows(), key=lambda row: row.state)
+    await opened.store.ledger.finish(await claimed(opened, first.id), Ending("done", result={"how": "emitted"}))
+    context = context_of(opened, client := ApiClient(connections=1, private=()), config=at.config)
+    ending = await attempt(await claimed(opened, second.id), context)
+    await client.close()
+
+    assert timer.outcome == "planned"
+    assert ending.state == "done", ending.error
+    [last] = await opened.store.log.entries()
+    assert orjson.loads(last.body)["how"] == "vol-1 was emitted"
 
 
 @pytest.mark.parametrize("state", ["dead", "unknown"])
