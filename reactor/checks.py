@@ -283,14 +283,15 @@ def _notify_faults(rule: Rule, action: CompiledNotify, known: Known) -> list[Fau
 
 def _emit_faults(rule: Rule, action: CompiledEmit, known: Known) -> list[Fault]:
     """An event of ours must not pretend to be a provider's."""
-    sender = next((api for api in known.apis.values() if action.type in _types_of(api)), None)
+    sender = next((api for api in known.apis.values() if action.type in types_of(api)), None)
     if sender is None:
         return []
     message = f"found {action.type}, which {sender.name} sends, expected a type of your own, like fleet.volume-lost"
     return [Fault(("emit",), message)]
 
 
-def _types_of(api: Api) -> set[str]:
+def types_of(api: Api) -> set[str]:
+    """The event types that an API is known to send."""
     announced = {event for kind in api.provider.resources.values() for event in kind.events}
     return announced | set(api.webhooks.webhooks if api.webhooks else ())
 

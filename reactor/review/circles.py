@@ -1,7 +1,8 @@
-"""Rules that call each other up: what a call causes is an event on which a rule makes the next call, for ever.
+"""Rules that call each other up: what a call causes, or an action emits, is an event on which a rule makes the next.
 
 Knows what API files say of calls: which kind of resource they create, or in which state they leave one. Where a rule asks
-for more than that (another field, an expression, a limit of its own), the circle is taken to be cut.
+for more than that (another field, an expression, a limit of its own), the circle is taken to be cut. A circle of emitted
+events alone is cut by their lineage; one with a call in it is not, for what a provider tells has none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from reactor.apis.client import Api
 from reactor.apis.provider import Announcement, Resource
+from reactor.review.emitted import Emission, emissions
 from reactor.review.names import name_of
 from reactor.rules.cel import ExpressionError, Fault, split
 from reactor.rules.match import PatternError, compile_match
@@ -34,32 +36,52 @@ class _Effect:
     state: str
     starts: str | None
     ends: str
+    word: str = "call"
+
+    def may_call_up(self, rule: Rule) -> bool:
+        """Whether an event that a call causes may make a rule fire."""
+        return any(
+            any(fnmatchcase(event, glob) for glob in rule.on) and _may_match(self, announced, rule.match)
+            for event, announced in self.resource.events.items()
+            if self.starts is not None or announced.before
+        )
+
+
+Causes = Mapping[int, Mapping[int, _Effect | Emission]]
+"""For each rule: the rules that it may call up, each with what does."""
 
 
 def circles(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[tuple[int, Fault]]:
     """The rules, by number, that are part of a circle; each circle is told once, at its first rule."""
-    causes = _causes(rules, list(_effects(rules, apis)))
+    effects: list[_Effect | Emission] = [*_effects(rules, apis)]
+    effects += [emission for emission in emissions(rules) if not _is_cut(rules[emission.number])]
+    causes = _causes(rules, effects)
     told: set[frozenset[int]] = set()
-    for start, (action, _) in sorted(causes.items()):
-        circle = _back_to(start, {number: after for number, (_, after) in causes.items()})
+    for start in sorted(causes):
+        circle = _back_to(start, causes)
         if circle and frozenset(circle) not in told:
             told.add(frozenset(circle))
-            yield start, Fault(("do", action, "call"), _message(circle, rules), severity="warning")
+            ways = [causes[one][next_] for one, next_ in zip(circle, [*circle[1:], start], strict=True)]
+            yield start, Fault(("do", ways[0].action, ways[0].word), _message(circle, ways, rules), severity="warning")
 
 
-def _message(circle: Sequence[int], rules: Sequence[Rule]) -> str:
+def _message(circle: Sequence[int], ways: Sequence[_Effect | Emission], rules: Sequence[Rule]) -> str:
     names = [rules[number].name for number in circle]
     if len(names) == 1:
         way = f"may cause events on which {names[0]} makes it again"
     else:
         way = f"may cause events in a circle: {' → '.join([*names, names[0]])}"
+    if all(isinstance(each, Emission) for each in ways):
+        return (
+            f"{way}; it is cut by lineage: {names[0]} does not act on what follows from it: narrow an `on` or a `match`"
+        )
     return f"{way}, for ever: narrow a `match`, or set a `cooldown`"
 
 
 def _effects(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[_Effect]:
     for number, rule in enumerate(rules):
-        if not rule.match or _is_cut(rule):
-            continue  # without a match it is an error, told where calls are checked
+        if _is_cut(rule):
+            continue
         for position, action in enumerate(rule.do):
             if isinstance(action, CallAction):
                 yield from _effects_of(number, position, action, apis)
@@ -94,31 +116,24 @@ def _ends(name: str) -> tuple[str, str]:
     )
 
 
-def _causes(rules: Sequence[Rule], effects: Sequence[_Effect]) -> dict[int, tuple[int, list[int]]]:
-    """For each rule with an effect: the action that has it, and the rules it may call up."""
-    found: dict[int, tuple[int, list[int]]] = {}
+def _causes(rules: Sequence[Rule], effects: Sequence[_Effect | Emission]) -> Causes:
+    """What calls up what. Where a rule has several ways to call up another, that which lasts is told: calls come first."""
+    found: dict[int, dict[int, _Effect | Emission]] = {}
     left = MOST
     for effect in effects:
         for number, rule in enumerate(rules):
             left -= 1
             if left < 0:
                 return found
-            if not _is_cut(rule) and _calls_up(effect, rule):
-                found.setdefault(effect.number, (effect.action, []))[1].append(number)
+            if effect.number == number and effect.word == "call" and not rule.match:
+                continue  # an error, told where calls are checked
+            if not _is_cut(rule) and effect.may_call_up(rule):
+                found.setdefault(effect.number, {}).setdefault(number, effect)
     return found
 
 
 def _is_cut(rule: Rule) -> bool:
     return getattr(rule, "enforce", "on") != "on" or any(getattr(rule, name, None) for name in CUTS)
-
-
-def _calls_up(effect: _Effect, rule: Rule) -> bool:
-    """Whether an event that a call causes may make a rule fire."""
-    return any(
-        any(fnmatchcase(event, glob) for glob in rule.on) and _may_match(effect, announced, rule.match)
-        for event, announced in effect.resource.events.items()
-        if effect.starts is not None or announced.before
-    )
 
 
 def _may_match(effect: _Effect, announced: Announcement, patterns: Mapping[str, Any]) -> bool:
@@ -165,7 +180,7 @@ def _fits(item: Any, starts: str, ends: str) -> bool:
     return False
 
 
-def _back_to(start: int, after: Mapping[int, Sequence[int]]) -> list[int]:
+def _back_to(start: int, after: Causes) -> list[int]:
     """The shortest way from a rule back to itself; empty when there is none."""
     came: dict[int, int] = {}
     ahead = [start]

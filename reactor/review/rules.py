@@ -7,6 +7,7 @@ from reactor.apis.client import Api
 from reactor.checks import EventFields
 from reactor.errors import Problem
 from reactor.review.circles import circles
+from reactor.review.emitted import unheard
 from reactor.review.names import name_fault
 from reactor.review.never import never
 from reactor.review.regexes import regex_faults
@@ -37,7 +38,7 @@ def review(written: Sequence[Reviewed], apis: Mapping[str, Api]) -> Iterator[Pro
     for each in written:
         yield from (each.problem(fault) for fault in _alone(each.rule, fields, apis))
     rules = [each.rule for each in written]
-    for number, fault in (*twice(rules), *circles(rules, apis)):
+    for number, fault in (*twice(rules), *circles(rules, apis), *unheard(rules, apis)):
         yield written[number].problem(fault)
 
 

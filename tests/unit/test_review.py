@@ -169,6 +169,96 @@ def test_a_rule_that_does_not_call_itself_up_is_left_alone(written: str, tmp_pat
     assert said(tmp_path, written) == []
 
 
+def emitting(name: str, on: str, emit: str, *, match: str = "{}", **more: str) -> str:
+    """A rule that emits, as it is written."""
+    data = more.pop("data", "{}")
+    extra = "".join(f"    {field}: {value}\n" for field, value in more.items())
+    do = f"    do:\n      - emit: {emit}\n        data: {data}\n"
+    return f"  - name: {name}\n    on: {on}\n    match: {match}\n{extra}{do}"
+
+
+EMITTED_CIRCLES = {
+    "two rules": [emitting("one", "fleet.lost", "fleet.found"), emitting("two", "fleet.found", "fleet.lost")],
+    "three rules": [
+        emitting("one", "fleet.a", "fleet.b"),
+        emitting("two", "fleet.b", "fleet.c"),
+        emitting("three", "fleet.c", "fleet.a"),
+    ],
+    "by a pattern": [emitting("one", '"fleet.*"', "fleet.found")],
+    "the value that is asked for": [
+        emitting("one", "fleet.lost", "fleet.lost", match="{why: full}", data="{why: full}")
+    ],
+    "a value that differs": [
+        emitting("one", "fleet.lost", "fleet.lost", match="{why: full}", data='{why: "${event.data.why}"}')
+    ],
+    "a field that is absent": [emitting("one", "fleet.lost", "fleet.lost", match="{why: {exists: false}}")],
+}
+
+
+@pytest.mark.parametrize("rules", EMITTED_CIRCLES.values(), ids=EMITTED_CIRCLES.keys())
+def test_a_circle_of_emitted_events_is_a_warning_that_says_what_cuts_it(rules: Sequence[str], tmp_path: Path) -> None:
+    found = said(tmp_path, *rules)
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:6:")
+    assert "warning: may cause events" in found[0]
+    assert "cut by lineage: one does not act on what follows from it" in found[0]
+    assert "for ever" not in found[0]
+
+
+def test_a_circle_with_a_call_in_it_lasts_for_ever(tmp_path: Path) -> None:
+    create = 'daytona.createVolume\n        body: {name: "b-${event.data.what}"}'
+
+    found = said(
+        tmp_path,
+        emitting("tells", "volume.created", "fleet.volume-made", match="{name: {prefix: b-}}"),
+        rule("makes", on="fleet.volume-made", match="{}", call=create),
+    )
+
+    assert [line for line in found if "in a circle: tells → makes → tells, for ever" in line]
+
+
+NO_EMITTED_CIRCLES = {
+    "another type": [emitting("one", "fleet.lost", "fleet.found")],
+    "another value": [emitting("one", "fleet.lost", "fleet.lost", match="{why: full}", data="{why: empty}")],
+    "a field that it has not": [emitting("one", "fleet.lost", "fleet.lost", match="{why: full}")],
+    "an expression": [emitting("one", "fleet.lost", "fleet.lost", when="event.data.n < 3")],
+    "a rule that is off": [
+        emitting("one", "fleet.lost", "fleet.found"),
+        emitting("two", "fleet.found", "fleet.lost", enforce="off"),
+    ],
+}
+
+
+@pytest.mark.parametrize("rules", NO_EMITTED_CIRCLES.values(), ids=NO_EMITTED_CIRCLES.keys())
+def test_emitted_events_that_come_back_to_no_rule_are_left_alone(rules: Sequence[str], tmp_path: Path) -> None:
+    assert said(tmp_path, *rules) == []
+
+
+MEANT = (
+    "expected one of 'fleet.volume-lost', 'ops.heard', 'ops.paid', 'ops.told', 'ops.waited'; did you mean "
+    "'fleet.volume-lost'? No rule emits it, and no API sends it"
+)
+
+
+def test_a_rule_on_nearly_a_type_that_is_emitted_is_a_warning(tmp_path: Path) -> None:
+    unless = "{on: fleet.volume-losst, within: 5m}"
+
+    found = said(
+        tmp_path,
+        emitting("tells", "volume.created", "fleet.volume-lost"),
+        emitting("hears", "fleet.volume-lst", "ops.told"),
+        emitting("waits", "ops.told", "ops.waited", unless=unless),
+        emitting("other", "billing.invoice-paid", "ops.paid"),
+        emitting("right", "fleet.volume-lost", "ops.heard"),
+    )
+
+    assert [line.partition(": warning: found ")[::2] for line in found] == [
+        ("r.yaml:17:18", f"'fleet.volume-losst', {MEANT}"),
+        ("r.yaml:9:9", f"'fleet.volume-lst', {MEANT}"),
+    ]
+
+
 def test_a_create_without_a_name_of_its_own_is_a_warning_unless_the_one_there_is_used(tmp_path: Path) -> None:
     named = sandbox("the-one")
 

@@ -1,0 +1,80 @@
+"""What rules emit: on which rules it is put, and rules that are on nearly a type that is emitted, and so on none.
+
+Knows what an action `emit` says of the event that it makes. What events of providers are is known to their API files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reactor.apis.client import Api
+from reactor.checks import NEARLY, types_of
+from reactor.rules.cel import ExpressionError, Fault, split
+from reactor.rules.index import is_pattern
+from reactor.rules.match import PatternError, compile_match
+from reactor.rules.model import EmitAction, Rule
+from reactor.yaml12 import expected_one_of
+
+ALWAYS = ("event", "timestamp")
+"""Fields that every emitted event has besides those that its rule gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """An event that an action of a rule makes."""
+
+    number: int
+    action: int
+    type: str
+    data: Mapping[str, Any]
+    word: str = "emit"
+
+    def may_call_up(self, rule: Rule) -> bool:
+        """Whether a rule may fire on it: it is on the type, and nothing that it asks is surely answered otherwise."""
+        return any(fnmatchcase(self.type, glob) for glob in rule.on) and all(
+            self._may_be(field, pattern) for field, pattern in rule.match.items()
+        )
+
+    def _may_be(self, field: str, pattern: Any) -> bool:
+        if field.startswith("$") or field in ALWAYS or (field in self.data and _varies(self.data[field])):
+            return True
+        given = {field: self.data[field]} if field in self.data else {}
+        try:
+            return all(clause.put_to(given).held for clause in compile_match({field: pattern}))
+        except PatternError:
+            return False  # an error, told where patterns are checked
+
+
+def _varies(value: Any) -> bool:
+    """Whether a value differs from event to event: it has an expression."""
+    if not isinstance(value, str):
+        return isinstance(value, list | dict)
+    try:
+        return any(part.expression for part in split(value))
+    except ExpressionError:
+        return True
+
+
+def emissions(rules: Sequence[Rule]) -> Iterator[Emission]:
+    """All that rules emit."""
+    for number, rule in enumerate(rules):
+        for position, action in enumerate(rule.do):
+            if isinstance(action, EmitAction):
+                yield Emission(number, position, action.emit, action.data)
+
+
+def unheard(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[tuple[int, Fault]]:
+    """Rules, by number, on a type that nobody is known to send and that is nearly one that a rule emits."""
+    emitted = {emission.type for emission in emissions(rules)}
+    known = emitted.union(*(types_of(api) for api in apis.values()))
+    for number, rule in enumerate(rules):
+        asked = [(("on",), rule.on), (("unless", "on"), rule.unless.on if rule.unless else [])]
+        for path, types in asked:
+            for position, event_type in enumerate(types):
+                if event_type in known or is_pattern(event_type):
+                    continue
+                if get_close_matches(event_type, emitted, n=1, cutoff=NEARLY):
+                    message = f"{expected_one_of(event_type, emitted)} No rule emits it, and no API sends it"
+                    yield number, Fault((*path, position), message, severity="warning")
