@@ -1,14 +1,22 @@
-"""What every test may use: one real server for the session, emptied for each test that asks for a store."""
+"""What every test may use: real servers for the session, emptied for each test that asks for a store.
 
+A file that concerns the store says `pytestmark = pytest.mark.every_server`: its tests run against each server that is
+found here, the others against the first.
+"""
+
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import structlog
 from redis import Redis
 
-from reactor.embedded import EmbeddedServer
+from reactor.embedded import EmbeddedServer, find_server
 from reactor.queue import JobQueue
 from reactor.settings import Settings
 from reactor.store.store import Store
@@ -27,11 +35,63 @@ LOOPBACK = ("127.0.0.0/8",)
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
 
 
+def binaries() -> dict[str, Path]:
+    """The servers on this machine, by name: the one that `reactor dev` starts, and a Redis on PATH if there is one."""
+    found = {"embedded": find_server()}
+    redis = shutil.which("redis-server")
+    if redis and Path(redis).absolute() != found["embedded"]:
+        found["redis"] = Path(redis).absolute()
+    return found
+
+
+@cache
+def version(binary: Path) -> str:
+    """What a server says it is: `Redis server v=7.0.15 …`."""
+    said = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout
+    return " ".join(said.split()[:3])
+
+
+def pytest_report_header() -> list[str]:
+    """Say which servers are used, as a Redis on PATH is optional."""
+    return [f"server: {name}: {version(binary)}" for name, binary in binaries().items()]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of the store run once for each server."""
+    if metafunc.definition.get_closest_marker("every_server") and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", list(binaries()), indirect=True, scope="session")
+
+
+class Servers:
+    """Servers that run until the session ends, each started when it is first asked for."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._running: dict[str, EmbeddedServer] = {}
+        self.ends = ExitStack()
+
+    def get(self, name: str) -> EmbeddedServer:
+        """The server of this name."""
+        if name not in self._running:
+            with pytest.MonkeyPatch.context() as environment:
+                environment.setenv("REACTOR_VALKEY_BIN", str(binaries()[name]))
+                started = EmbeddedServer.start(self._factory.mktemp(name))
+            self._running[name] = self.ends.enter_context(started)
+        return self._running[name]
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of the session."""
+    servers = Servers(tmp_path_factory)
+    with servers.ends:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
     """A real server, as in production but for its address."""
-    with EmbeddedServer.start(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
+    return servers.get(getattr(request, "param", "embedded"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The list of bad inputs: each number is named once, with the test that sends it.
+"""The list of bad inputs, 1 to 151: each number is named once, with the test that sends it.
 
 Most are in this directory. Those that another test holds already are not repeated here, only named.
 """
@@ -19,6 +19,10 @@ DRIPS = HTTP + "test_a_slow_sender_is_hung_up_on"
 FLOODS = HTTP + "test_a_flood_is_cut_off_and_takes_no_memory"
 AMBIGUOUS = SOCKETS + "test_a_body_of_ambiguous_length_is_refused_and_nothing_after_it_is_read"
 JOBS = "integration/test_queue.py::test_hostile_jobs_never_run_are_shown_as_failed_and_stop_nobody"
+RULES = "unit/test_bad_rules.py::"
+BAD_RULES = RULES + "test_a_bad_file_of_rules_ends_in_an_error_soon"
+HARMLESS = RULES + "test_what_harms_others_and_means_nothing_here_is_sound"
+FILES = "bad_inputs/test_files_and_clocks.py::"
 HEADS = SOCKETS + "test_a_strange_head_is_refused_or_harmless"
 
 NUMBERS: dict[int, str] = {
@@ -56,16 +60,25 @@ NUMBERS: dict[int, str] = {
     103: "bad_inputs/test_deliveries.py::test_103_one_change_under_two_ids_fires_once",
     104: "bad_inputs/test_deliveries.py::test_104_ready_before_created_fires_once",
     105: "bad_inputs/test_deliveries.py::test_105_three_states_at_one_time_end_in_the_same_state",
+    **dict.fromkeys([*range(107, 116), *range(117, 122), *range(123, 138)], BAD_RULES),
+    116: HARMLESS,
+    122: HARMLESS,
     138: "integration/test_cli_jobs.py::test_a_slip_is_answered_with_its_remedy",
     139: "integration/test_jobs.py::test_a_job_that_is_gone_is_said_to_be",
     140: "integration/test_jobs.py::test_of_many_who_retry_one_job_one_does",
+    141: FILES + "test_a_file_of_ten_megabytes_ends_in_one_sentence_and_leaves_nothing",
     142: "e2e/test_output_is_cut_off.py::test_142_a_reader_that_goes_away_ends_the_command_quietly",
     143: "integration/test_degraded.py::test_143_a_key_of_another_type_is_unable_not_faulty_and_is_over_when_it_is_gone",
     144: "integration/test_scripts.py::test_a_dispatcher_goes_on_after_a_flush_of_everything",
     145: "integration/test_scripts.py::test_a_flushed_script_is_loaded_again",
     **dict.fromkeys([146, 147, 148, 149], JOBS),
+    150: FILES + "test_150_a_web_process_with_a_wrong_clock_refuses_and_recovers_with_its_clock",
+    151: "integration/test_client.py::test_151_a_full_disk_is_unable_not_faulty_and_over_when_there_is_room",
     106: "bad_inputs/test_deliveries.py::test_106_a_state_after_the_end_fires_nothing",
 }
+
+CASES = (HERE, ODD, DRIPS, FLOODS, BAD_RULES, HARMLESS)
+"""Tests of many inputs, each of which begins with its number."""
 
 
 @cache
@@ -81,9 +94,9 @@ def test_a_bad_input_has_a_test(number: int) -> None:
     assert function in defined
 
 
-@pytest.mark.parametrize("number", [number for number, place in NUMBERS.items() if place in (HERE, ODD, DRIPS, FLOODS)])
+@pytest.mark.parametrize("number", [number for number, place in NUMBERS.items() if place in CASES])
 def test_a_bad_input_that_is_one_case_of_many_is_among_them(number: int) -> None:
-    files = ("bad_inputs/deliveries.py", "bad_inputs/test_http.py")
+    files = ("bad_inputs/deliveries.py", "bad_inputs/test_http.py", "unit/test_bad_rules.py")
 
     names = {
         str(node.value).partition(" ")[0]
@@ -95,4 +108,4 @@ def test_a_bad_input_that_is_one_case_of_many_is_among_them(number: int) -> None
 
 
 def test_each_number_is_there() -> None:
-    assert set(NUMBERS) == set(range(1, 107)) | {138, 139, 140, *range(142, 150)}
+    assert set(NUMBERS) == set(range(1, 152))

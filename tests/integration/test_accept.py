@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
 from conftest import Opened
 from redis import Redis
 from stage import append, event, eventually, now_ms, volume
 
 from reactor.store.keys import Keys
 from reactor.store.log import EventLog
+
+pytestmark = pytest.mark.every_server
 
 
 async def test_a_hundred_concurrent_copies_of_a_delivery_make_one_entry(opened: Opened) -> None:

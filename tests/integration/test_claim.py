@@ -10,6 +10,8 @@ from stage import claimed, expired, new_row, now_ms, planned, refusal
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ending, Ledger, Refused, Row
 
+pytestmark = pytest.mark.every_server
+
 KEYS = Keys("reactor")
 
 

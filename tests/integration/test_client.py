@@ -1,17 +1,22 @@
 """What the server must be before anything is stored, and what happens while it can't write."""
 
+import resource
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from conftest import Opened
+from e2e.process import eventually as appears
 from redis import Redis
 from stage import append, claimed, eventually, new_row, planned, volume
 from structlog.testing import capture_logs
 
 from reactor.due import DuePoller
+from reactor.embedded import EmbeddedServer
 from reactor.errors import ConfigError, SchemaError, StoreError, StoreUnavailable
 from reactor.queue import JobQueue, Ticket
 from reactor.settings import Settings
@@ -22,6 +27,8 @@ from reactor.store.ledger import Ending
 from reactor.store.plans import NewRow
 from reactor.store.resources import Observation
 from reactor.store.store import Store
+
+pytestmark = pytest.mark.every_server
 
 
 @contextmanager
@@ -60,9 +67,37 @@ def replica(redis: Redis) -> Iterator[None]:
         redis.replicaof("NO", "ONE")
 
 
+@contextmanager
+def unsaved(redis: Redis) -> Iterator[None]:
+    """A server whose snapshots fail, and that takes no writes therefore: something is in the way of the file."""
+    directory: Any = redis.config_get("dir")
+    obstacle = Path(directory["dir"]) / "dump.rdb" / "in the way"
+    try:
+        obstacle.mkdir(parents=True)
+        with configured(redis, save="3600 1"):
+            saved(redis, "err")
+            yield
+            shutil.rmtree(obstacle.parent)
+            saved(redis, "ok")
+    finally:
+        shutil.rmtree(obstacle.parent, ignore_errors=True)
+        obstacle.parent.unlink(missing_ok=True)
+
+
+def saved(redis: Redis, status: str) -> None:
+    """Take a snapshot and wait until it has ended so."""
+    redis.bgsave()
+
+    def over() -> bool:
+        info: Any = redis.info("persistence")
+        return not info["rdb_bgsave_in_progress"] and info["rdb_last_bgsave_status"] == status
+
+    appears(over)
+
+
 Unable = Callable[[Redis], AbstractContextManager[None]]
 
-UNABLE: dict[str, Unable] = {"full": full, "alone": alone, "replica": replica}
+UNABLE: dict[str, Unable] = {"full": full, "alone": alone, "replica": replica, "unsaved": unsaved}
 
 
 async def test_a_fit_server_is_recognised(opened: Opened) -> None:
@@ -202,7 +237,7 @@ async def test_what_can_not_be_written_now_is_unable_and_works_afterwards(
     await WRITES[write](opened)
 
 
-@pytest.mark.parametrize("unable", [alone, replica], ids=["alone", "replica"])
+@pytest.mark.parametrize("unable", [alone, replica, unsaved], ids=["alone", "replica", "unsaved"])
 async def test_a_job_in_hand_can_not_be_ended_where_nothing_can_be_written(
     opened: Opened, redis: Redis, unable: Unable
 ) -> None:
@@ -218,6 +253,46 @@ async def test_a_job_in_hand_can_not_be_ended_where_nothing_can_be_written(
             await opened.store.due.sweep(opened.queue.key)
 
     assert await opened.store.ledger.finish(row, Ending("done"))
+
+
+async def test_151_a_full_disk_is_unable_not_faulty_and_over_when_there_is_room(
+    server: EmbeddedServer, opened: Opened, redis: Redis
+) -> None:
+    """The server may write no byte more to its file. With `appendfsync always` it ends itself then, without lying."""
+    await append(opened, volume("ready"), "msg_1")
+
+    async def refused() -> bool:
+        try:
+            await append(opened, volume("ready"), f"msg_{uuid4().hex}")
+        except StoreUnavailable as error:
+            return "MISCONF" in str(error)
+        return False
+
+    with configured(redis, appendfsync="everysec"):
+        with no_room(server):
+            assert await eventually(refused)
+            assert (await read_figures(opened.store)).log_length >= 1
+        await eventually(lambda: appended(opened))
+
+
+@contextmanager
+def no_room(server: EmbeddedServer) -> Iterator[None]:
+    """The server's files may not grow."""
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    try:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
+        yield
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def appended(opened: Opened) -> bool:
+    """Whether an event can be taken now."""
+    try:
+        await append(opened, volume("ready"), "msg_2")
+    except StoreUnavailable:
+        return False
+    return True
 
 
 async def test_a_job_in_the_queue_is_taken_and_performed_though_memory_is_full(opened: Opened, redis: Redis) -> None:
@@ -262,14 +337,7 @@ async def test_a_lost_connection_is_made_again(opened: Opened, redis: Redis) -> 
     await append(opened, volume("ready"), "msg_1")
     redis.client_kill_filter(_type="normal", skipme=True)
 
-    async def appended() -> bool:
-        try:
-            await append(opened, volume("ready"), "msg_2")
-        except StoreUnavailable:
-            return False
-        return True
-
-    assert await eventually(appended)
+    assert await eventually(lambda: appended(opened))
 
 
 async def test_a_queue_of_its_own_connection_says_that_the_server_is_gone(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from reactor.errors import StoreUnavailable
 from reactor.reload import Live
 from reactor.store.figures import read_figures
 
+pytestmark = pytest.mark.every_server
+
 
 def dispatcher_of(opened: Opened) -> Dispatcher:
     return Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=0.3)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from conftest import Opened
 from redis import Redis
 from stage import claimed, eventually, expired, new_row, planned, said
@@ -10,6 +11,8 @@ from structlog.testing import capture_logs
 from reactor.due import DuePoller
 from reactor.queue import Ticket
 from reactor.store.ledger import Ending
+
+pytestmark = pytest.mark.every_server
 
 
 async def jobs(opened: Opened) -> int:

@@ -10,6 +10,8 @@ from stage import claimed, eventually, expired, new_row, now_ms, planned
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ending, Row
 
+pytestmark = pytest.mark.every_server
+
 KEYS = Keys("reactor")
 
 

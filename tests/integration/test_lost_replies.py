@@ -13,6 +13,8 @@ from reactor.emulator import EmulatorSettings
 from reactor.store.ledger import Row
 from reactor.store.plans import NewRow
 
+pytestmark = pytest.mark.every_server
+
 CREATES = {
     "a sandbox, by its label": ("daytona", "createSandbox", {"name": "box"}, "sandboxes"),
     "a volume, by the lock on its name": ("daytona", "createVolume", {"name": "data"}, "volumes"),

@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
 from conftest import Opened
 from redis import Redis
 from stage import claimed, eventually, new_row, planned
 
 from reactor.store.ledger import Row
 from reactor.store.plans import Decided, NewRow, Plan
+
+pytestmark = pytest.mark.every_server
 
 ENTRY = "1795307400000-0"
 

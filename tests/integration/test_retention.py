@@ -30,6 +30,8 @@ LATER = """rules:
         data: {how: "${event.id} was ${first.how}"}
 """
 
+pytestmark = pytest.mark.every_server
+
 RETENTION = 100.0
 WINDOW = 1000.0
 

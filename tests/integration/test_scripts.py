@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from conftest import CONFIG, Opened
 from redis import Redis
 from stage import append, claimed, event, eventually, new_row, planned, volume
@@ -10,6 +11,8 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.reload import Live
+
+pytestmark = pytest.mark.every_server
 
 
 async def test_a_flushed_script_is_loaded_again(opened: Opened, redis: Redis) -> None:
