@@ -17,6 +17,9 @@ from reactor.handlers.context import Context
 from reactor.plugins import Job, Plugged
 from reactor.store.ledger import Ending, Row
 
+PATIENCE = 600.0
+"""Seconds that a handler may take; after that its job is tried again, though nobody can stop a thread."""
+
 LARGEST_RESULT = 65_536
 """Bytes of a result, as JSON, that the ledger keeps."""
 
@@ -45,9 +48,16 @@ async def perform(row: Row, context: Context) -> Ending:
 
 
 async def _called(handler: Plugged, arguments: object, job: Job) -> object:
-    if inspect.iscoroutinefunction(handler.function):
-        return await handler.function(arguments, job)
-    return await asyncio.to_thread(handler.function, arguments, job)
+    limit = asyncio.timeout(PATIENCE)
+    try:
+        async with limit:
+            if inspect.iscoroutinefunction(handler.function):
+                return await handler.function(arguments, job)
+            return await asyncio.to_thread(handler.function, arguments, job)
+    except TimeoutError:
+        if not limit.expired():  # its own
+            raise
+        raise TemporaryError(f"{handler.name} did not end within {PATIENCE:g} s") from None
 
 
 def _done(answer: object) -> Ending:
