@@ -16,7 +16,8 @@ dev: $(READY) ## Run the reactor from this tree, with an embedded server
 	$(BIN)/reactor dev
 
 test: check ## Everything that must hold: check, then every other test
-	$(BIN)/pytest --ignore=tests/unit
+	$(BIN)/pytest --ignore=tests/unit --ignore=tests/e2e --ignore=tests/crash -n 2
+	$(BIN)/pytest tests/e2e tests/crash
 
 check: $(READY) ## Format, lint, types, import contracts and unit tests, in under a minute
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .

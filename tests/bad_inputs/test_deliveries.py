@@ -16,7 +16,7 @@ from deliveries import BODIES, ODD, PARSER, SIGNATURES, STRANGER, Accepted, Deli
 from e2e.process import eventually as appears
 from redis import Redis
 from stage import eventually, iso, now_ms
-from web import OLD_SECRET, Web, serving
+from web import OLD_SECRET, Web, serving, traces
 
 from reactor.embedded import EmbeddedServer
 from reactor.store.keys import Keys
@@ -66,7 +66,7 @@ async def send(web: Web, delivery: Delivery, number: str) -> tuple[int, str]:
 
 def kept(redis: Redis) -> dict[str, int]:
     """How much of everything is stored."""
-    kinds = [key.split(":")[1] for key in redis.scan_iter("reactor:*", count=1000)]
+    kinds = [key.split(":")[1] for key in traces(redis) if key.startswith("reactor:")]
     return {"log": int(redis.xlen(KEYS.log)), **{kind: kinds.count(kind) for kind in sorted(set(kinds) - {"log"})}}
 
 

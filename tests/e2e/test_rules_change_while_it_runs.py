@@ -13,7 +13,7 @@ from e2e.process import eventually
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(CONFIG, tmp_path / "config"))
+    return Path(shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("*.test.yaml")))
 
 
 def test_a_changed_rule_is_in_force_in_every_process_and_a_typo_in_none(machine: Machine, directory: Path) -> None:

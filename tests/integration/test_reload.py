@@ -38,7 +38,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped configuration, with one rule."""
     monkeypatch.setenv("DAYTONA_ORGANIZATION_ID", ORGANIZATION)
     monkeypatch.setenv("DAYTONA_WEBHOOK_SECRET", SECRET)
-    shutil.copytree(CONFIG, tmp_path / "config")
+    shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("*.test.yaml"))
     (tmp_path / "config" / "rules" / "volumes.yaml").write_text(rules("first"))
     return tmp_path / "config"
 
@@ -158,6 +158,21 @@ async def test_what_is_wrong_with_a_directory_is_said_once_and_the_last_good_one
     assert names(live) == ["first"]
     assert reason in live.now.refused
     assert [line["event"] for line in logs] == ["configuration refused"]
+
+
+async def test_a_test_beside_the_rules_that_fails_keeps_a_change_out_of_force(opened: Opened, directory: Path) -> None:
+    shutil.copy(CONFIG / "rules" / "volumes.test.yaml", directory / "rules")
+    shutil.copy(CONFIG / "rules" / "volumes.yaml", directory / "rules")
+    live, reloader = watching(opened, directory)
+    before = live.config.revision
+
+    file = directory / "rules" / "volumes.yaml"
+    file.write_text(file.read_text().replace("prefix: build-", "prefix: never-"))
+    await twice(reloader.look)
+
+    assert live.config.revision == before
+    assert "volumes.test.yaml:" in live.now.refused
+    assert "test failed: " in live.now.refused
 
 
 async def test_what_was_refused_comes_into_force_once_it_is_put_right(opened: Opened, directory: Path) -> None:

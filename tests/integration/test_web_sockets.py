@@ -9,7 +9,7 @@ import pytest
 from conftest import Opened
 from redis import Redis
 from stage import signed, volume
-from web import Web, serving
+from web import Web, serving, traces
 
 from reactor.embedded import EmbeddedServer
 
@@ -62,7 +62,7 @@ async def test_a_signature_in_a_trailer_is_none(web: Web, redis: Redis) -> None:
     answer = await web.exchange(bare + chunked(content, b"".join(name + b"\r\n" for name in names)))
 
     assert statuses(answer) == [401]
-    assert redis.keys("*") == []
+    assert traces(redis) == []
 
 
 async def test_pipelined_deliveries_are_answered_in_order(web: Web, opened: Opened) -> None:
@@ -110,7 +110,7 @@ async def test_a_body_of_ambiguous_length_is_refused_and_nothing_after_it_is_rea
     answer = await web.exchange(head + content + smuggled())
 
     assert statuses(answer) == [400]
-    assert redis.keys("*") == []
+    assert traces(redis) == []
 
 
 async def test_two_equal_lengths_are_one_too_many_or_one(web: Web, redis: Redis) -> None:
@@ -137,7 +137,7 @@ async def test_a_body_beyond_the_limit_is_refused_while_it_comes(
 
     assert statuses(answer) == [413]
     assert b"connection: close" in answer.lower()
-    assert redis.keys("*") == []
+    assert traces(redis) == []
 
 
 HEADS = {
@@ -178,7 +178,7 @@ async def test_what_is_no_request_is_refused_without_a_trace(web: Web, redis: Re
     answer = await web.exchange(noise, half_close=True)
 
     assert set(statuses(answer)) <= {400, 404}
-    assert redis.keys("*") == []
+    assert traces(redis) == []
 
 
 async def test_a_sender_that_goes_away_leaves_no_trace(web: Web, redis: Redis) -> None:
@@ -186,7 +186,7 @@ async def test_a_sender_that_goes_away_leaves_no_trace(web: Web, redis: Redis) -
 
     await web.exchange(head + content[:10], half_close=True)
 
-    assert redis.keys("*") == []
+    assert traces(redis) == []
     assert "Traceback" not in web.log.read_text()
 
 

@@ -9,13 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 from conftest import CONFIG, ORGANIZATION, SECRET
+from redis import Redis
 
 OLD_SECRET = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3RzLTI0Kw=="
 BODY_TIMEOUT = 0.7
+
+OWN = ("process", "processes", "revision", "text")
+"""Kinds of keys by which a process now and then says what it runs, whoever asks it what."""
+
+
+def traces(redis: Redis) -> list[str]:
+    """Every key, but those by which a process speaks of itself."""
+    keys: Any = redis.scan_iter("*", count=1000)
+    names = [key.decode() if isinstance(key, bytes) else key for key in keys]
+    return sorted(name for name in names if name.split(":")[1:2] not in [[own] for own in OWN])
 
 
 @dataclass(frozen=True)
