@@ -55,6 +55,8 @@ def lines(value: Mapping[str, Any]) -> Iterator[str]:
     yield f"{event['id']}  {event['type']}  {event['resource'] or ''}".rstrip()
     yield f"accepted {clock(event['accepted'])} at {event['entry']} by {event['origin']}; {event['verdict'] or 'no verdict'}:"
     yield f"  {value['because']}"
+    if event["deliveries"] > 1:
+        yield f"  delivered {event['deliveries']} times: the first counts"
     yield f"decided by revision {revision['then'] or '-'}; in force now: {revision['now']}"
     if revision["then"] not in (None, revision["of"]):
         yield "  the rules of then are kept no longer: what follows is by those of now"

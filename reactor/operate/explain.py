@@ -60,6 +60,7 @@ async def explain(store: Store, config: Config, logged: Logged, rule: str = "") 
     _compare(rules, event, config, rule)
     return Explanation(
         {**event_value(logged), "origin": logged.entry.origin, "generation": logged.entry.generation}
+        | {"deliveries": await store.logged.deliveries(logged.entry)}
         | ({"lineage": list(logged.entry.lineage)} if logged.entry.lineage else {}),
         _because(logged),
         {"then": plan.get("revision"), "now": config.revision, "of": (then or config).revision},

@@ -46,7 +46,7 @@ class Role:
     """`R`: it may look at RQ's keys. `RW`: it may write them."""
 
 
-WEB_WRITES = ("schema", "log", "seen", "heard", "process", "processes", "revision", "text")
+WEB_WRITES = ("schema", "log", "seen", "copies", "heard", "process", "processes", "revision", "text")
 
 ACTING = (CHECK, READ, SCRIPTS, WRITE)
 

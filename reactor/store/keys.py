@@ -21,6 +21,9 @@ TABLE = (
     Key("{i}:log", "stream", "the event log: source, id, organization, body", "the retention, and until acknowledged"),
     Key("{i}:aside", "zset", "log entries of events nobody could decide on, by acceptance (ms)", "as their events"),
     Key("{i}:seen:{source}:{id}", "string", "log entry of a delivery's signed id", "dedup window"),
+    Key(
+        "{i}:copies:{source}:{id}", "string", "how often a delivery came again", "the dedup window after the last copy"
+    ),
     Key("{i}:event:{entry}", "hash", "verdict and plan of one event", "twice the dedup window"),
     Key("{i}:meaning:{hash}", "string", "log entry of the event that said this first", "dedup window"),
     Key(
@@ -136,6 +139,10 @@ class Keys:
     def seen(self, source: str, event_id: str, generation: int = 0) -> str:
         """Remembers a delivery's signed id, or a replay of it."""
         return f"{self.instance}:seen:{source}:{event_id}" + (f"@{generation}" if generation else "")
+
+    def copies(self, source: str, event_id: str, generation: int = 0) -> str:
+        """Counts the deliveries of an event after the first."""
+        return f"{self.instance}:copies:{source}:{event_id}" + (f"@{generation}" if generation else "")
 
     def event(self, entry: str) -> str:
         """Verdict and plan of the event at one log entry."""

@@ -76,7 +76,8 @@ class EventLog:
         Deliveries that arrive while a round trip is under way share the next one: with `appendfsync always` this is
         what turns one disk flush per event into one per group. One that the server refuses fails no other.
         """
-        keys = (self._keys.seen(event.source, event.id, event.generation), self._keys.log)
+        named = (event.source, event.id, event.generation)
+        keys = (self._keys.seen(*named), self._keys.log, self._keys.copies(*named))
         args = (self._window, *_fields(event, body))
         [result] = await self._scripts.run_each([("accept", keys, args)])
         if isinstance(result, StoreUnavailable):

@@ -115,6 +115,12 @@ class LoggedEvents:
             known: Any = await self._redis.hget(self._keys.event(entry), "replays")
         return _json(known) or []
 
+    async def deliveries(self, entry: Entry) -> int:
+        """How often an event was delivered, as far as its copies are still counted."""
+        async with available():
+            copies: Any = await self._redis.get(self._keys.copies(entry.source, entry.id, entry.generation))
+        return 1 + int(copies or 0)
+
     async def retake(self, entry: str) -> Retaken:
         """Give an event that was set aside to the dispatchers again. Raises StoreUnavailable."""
         keys, args = (self._keys.log, self._keys.aside), (entry, GROUP, READER, LONG_AGO)

@@ -12,6 +12,7 @@ from conftest import CONFIG, Opened
 from redis import Redis
 from stage import append, volume
 
+from reactor.cli.explain import lines
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
 from reactor.operate.events import event_found
@@ -61,6 +62,23 @@ async def decided(opened: Opened, config: Config, *payloads: dict[str, Any]) -> 
 
 async def explained(opened: Opened, config: Config, event: str, rule: str = "") -> dict[str, Any]:
     return explanation_value(await explain(opened.store, config, await event_found(opened.store, event), rule))
+
+
+async def test_how_often_an_event_was_delivered_is_told(
+    opened: Opened, configured: Callable[..., Path], redis: Redis
+) -> None:
+    config, payload = load_config(configured()), volume("error", name="data-1")
+    await decided(opened, config, payload, volume("ready", name="data-2"))
+    for _ in range(2):
+        assert (await append(opened, payload, "msg_0")).duplicate
+
+    told, other = await explained(opened, config, "msg_0"), await explained(opened, config, "msg_1")
+
+    assert (told["event"]["deliveries"], other["event"]["deliveries"]) == (3, 1)
+    assert "  delivered 3 times: the first counts" in list(lines(told))
+    assert not [line for line in lines(other) if "delivered" in line]
+    window = opened.settings.dedup_window * 1000
+    assert [redis.pttl(key) > 0.9 * window for key in redis.keys("reactor:copies:*")] == [True]
 
 
 async def test_every_rule_says_what_it_asked_and_saw(opened: Opened, configured: Callable[..., Path]) -> None:
