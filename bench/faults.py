@@ -7,6 +7,7 @@ monitoring every 5 s; a lost worker's key lives 60 s longer); the reactor has it
 a server of its own. docs/reliability.md quotes the table.
 """
 
+import argparse
 import asyncio
 import os
 import signal
@@ -167,4 +168,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     asyncio.run(main())

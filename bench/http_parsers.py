@@ -1,10 +1,11 @@
 """What h11 and httptools make of hostile requests, each inside uvicorn with its defaults.
 
-    pip install httptools && python bench/http_parsers.py
+    pip install httptools && python -m bench.http_parsers
 
 Decision 4 quotes the table. The application here has none of the reactor's own limits: it says what reached it.
 """
 
+import argparse
 import asyncio
 import json
 import platform
@@ -120,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -1,11 +1,12 @@
 """What one event costs in Redis: MEMORY USAGE of every key that 10,000 events leave, by kind of key.
 
-    python bench/memory.py
+    python -m bench.memory
 
 Each event is the change of a volume of its own, as Daytona sends it, and each makes the shipped rule fire: the dearest case.
 docs/operations.md quotes the table.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -91,4 +92,5 @@ async def told(store: Store, empty: int) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     asyncio.run(main())

@@ -1,8 +1,11 @@
 """What rules cost: putting an event to a thousand of them, with and without the index, and loading ten thousand.
 
-Run `.venv/bin/python -m bench.rules`. Prints medians and ratios of one run on this machine; judges nothing.
+    python -m bench.rules
+
+Prints medians and ratios of one run on this machine; judges nothing. docs/rules.md quotes them.
 """
 
+import argparse
 import json
 import shutil
 import statistics
@@ -101,4 +104,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -6,6 +6,8 @@ everything at once. Of the sandboxes it says nothing: their events would be work
 
     python -m bench.waiting
     python -m bench.waiting --runs 5000 --json
+
+docs/workflows.md says what it is for.
 """
 
 import argparse
