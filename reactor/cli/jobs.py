@@ -98,12 +98,28 @@ def jobs() -> None:
 def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
     """List jobs: first those that ended dead or unknown, the last one first; then those with a time, the next first.
 
-    Done jobs are not listed: `reactor jobs show` knows them by their ids as long as they are kept.
+    Done and cancelled jobs are not listed: `reactor explain EVENT` names all jobs of an event, and `reactor jobs show JOB`
+    knows them as long as they are kept.
     """
-    found = asyncio.run(_found(config, _wanted_of(FINISHED + OPEN, **given), limit))
+    wanted = _wanted_of(FINISHED + OPEN, **given)
+    found = asyncio.run(_found(config, wanted, limit))
     _print(found, as_json=as_json)
+    if not found:
+        click.echo(_none(wanted), err=True)
     if len(found) == limit:
         click.echo(f"there may be more: --limit {limit} shows no further", err=True)
+
+
+def _none(wanted: Wanted) -> str:
+    """What an empty list says, and what it does not say."""
+    filters = "".join(
+        f" {word} {value}" for word, value in (("of rule", wanted.rule), ("for API", wanted.api)) if value
+    )
+    since = " since then" if wanted.since is not None else ""
+    return (
+        f"no job{filters} is {', '.join(wanted.states[:-1])}{' or ' if wanted.states[:-1] else ''}{wanted.states[-1]}{since}; "
+        "done and cancelled ones are not listed: `reactor explain EVENT` names the jobs of an event"
+    )
 
 
 async def _found(config: Path | None, wanted: Wanted, count: int) -> list[Job]:

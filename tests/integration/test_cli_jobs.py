@@ -28,6 +28,23 @@ async def test_jobs_are_listed_with_what_went_wrong(opened: Opened, cli: Command
     assert [(job["id"], job["state"], job["error"]) for job in dead] == [("dead", "dead", "because")]
 
 
+async def test_an_empty_list_says_which_jobs_it_can_not_have(opened: Opened, cli: Commands) -> None:
+    await planned(opened)
+    await ended(opened, "row1", "done")
+
+    every = cli("jobs", "ls", "--rule", "a-rule")
+    dead = cli("jobs", "ls", "--dead", "--api", "daytona", "--since", "1h")
+    listed = cli("jobs", "ls", "--json")
+
+    assert (every.returncode, every.stdout) == (0, "")
+    assert every.stderr == (
+        "no job of rule a-rule is dead, unknown, running, due or waiting; done and cancelled ones are not listed: "
+        "`reactor explain EVENT` names the jobs of an event\n"
+    )
+    assert dead.stderr.startswith("no job for API daytona is dead since then; done and cancelled ones are not listed")
+    assert listed.stdout.strip() == "[]"
+
+
 async def test_a_job_is_shown_with_its_event_and_its_remedy(opened: Opened, cli: Commands) -> None:
     appended = await append(opened, volume("ready"))
     await planned(opened, new_row(body={"name": "build-1"}), entry=appended.entry)
