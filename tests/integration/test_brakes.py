@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from at_work import at_work
 from conftest import Opened
 from redis import Redis
 from stage import claimed, eventually, new_row, planned, refusal
@@ -52,6 +53,42 @@ async def test_the_moves_of_runs_are_paused_with_their_api(opened: Opened) -> No
     await pause(opened, DAYTONA)
 
     assert await refusal(opened, "move") == "paused"
+
+
+@pytest.mark.parametrize("scope", [EVERYTHING, DAYTONA], ids=str)
+async def test_a_run_stops_as_a_whole_and_goes_on_where_it_was(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, scope: Scope
+) -> None:
+    """Its volume is ready while it is paused; that wakes it, and it calls nothing until it is resumed."""
+    async with at_work(opened, monkeypatch, time_scale=0.3) as reactor:
+        await reactor.provision()
+        await reactor.waiting()
+        await pause(opened, scope)
+        await eventually(lambda: holds_a_move(opened))
+        before = await reactor.emulator.calls()
+        sandboxes, run = await reactor.made("sandboxes"), await reactor.stored()
+
+        await opened.store.brakes.resume(scope)
+        after = await reactor.ended()
+
+        assert (run.status, sandboxes) == ("running", [])
+        assert (before.get("createVolume"), before.get("createSandbox")) == (1, None)
+        assert (after.status, after.because) == ("succeeded", "every step is done")
+        assert (await reactor.count("createVolume"), await reactor.count("createSandbox")) == (1, 1)
+
+
+async def test_a_pause_of_a_rule_stops_no_run(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one that the rule has started: the moves of a run are of no rule."""
+    async with at_work(opened, monkeypatch) as reactor:
+        await pause(opened, RULE)
+        await reactor.provision()
+
+        assert (await reactor.ended()).status == "succeeded"
+        assert {row["rule"] for row in await reactor.rows_of("run-1")} == {""}
+
+
+async def holds_a_move(opened: Opened) -> bool:
+    return [paused.held for paused in await opened.store.brakes.pauses()] == [1]
 
 
 @pytest.mark.parametrize("scope", [EVERYTHING, DAYTONA, RULE], ids=str)
