@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reactor.apis.client import Api
-from reactor.apis.openapi import BodyProblem, Operation
+from reactor.apis.openapi import BodyProblem, OpenApi, Operation, Schema
 from reactor.apis.provider import look, put
 from reactor.errors import ConfigError
 from reactor.plugins import Plugged
@@ -39,6 +39,9 @@ NEARLY = 0.8
 
 ALTERNATIVES = frozenset({"anyOf", "oneOf", "not", "if"})
 """Words of a schema that judge a value as a whole: with a hole in it, nothing can be said."""
+
+OPEN = frozenset({"additionalProperties", "patternProperties", "anyOf", "oneOf"})
+"""Words of a schema that say more of its fields than `properties` does."""
 
 
 class EventFields:
@@ -186,6 +189,24 @@ def _body_faults(api: Api, operation: Operation, sketch: Sketch) -> Iterator[Fau
         message = _words(problem, place, sketch.holes)
         if message:
             yield Fault(place, message)
+    if operation.body and operation.body.schema:
+        yield from _unlisted(api.openapi, operation.body.schema, body, ("body",))
+
+
+def _unlisted(document: OpenApi, schema: Schema, body: Any, place: Path) -> Iterator[Fault]:
+    """Fields that a schema lists no more than it forbids them: APIs ignore such fields without a word."""
+    said = document.resolve(schema)
+    if isinstance(body, list):
+        for number, item in enumerate(body):
+            yield from _unlisted(document, said.get("items", {}), item, (*place, number))
+    if not isinstance(body, Mapping) or not said.get("properties") or said.keys() & OPEN:
+        return
+    for name, value in body.items():
+        if name in said["properties"]:
+            yield from _unlisted(document, said["properties"][name], value, (*place, name))
+        else:
+            message = f"{expected_one_of(name, said['properties'])}; most APIs ignore a field that they do not know"
+            yield Fault((*place, name), message, key=True, severity="warning")
 
 
 def _with_name(api: Api, operation: Operation, body: Any) -> Any:

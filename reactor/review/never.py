@@ -13,6 +13,9 @@ MOST = 1000
 KINDS: Mapping[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 """JSON Schema's simple types in Python."""
 
+TRIALS = 100_000
+"""Tests of values that one rule's patterns may cost; a rule that asks for more is taken to be able to match."""
+
 Asked = tuple[tuple[str | int, ...], str, Any]
 """Where a pattern stands, its field, and the pattern."""
 
@@ -23,7 +26,11 @@ def never(patterns: Mapping[str, Any], fields: Mapping[str, str]) -> list[Fault]
     if len(branches) > MOST:
         return []
     faults: list[Fault] = []
+    trials = 0
     for branch in branches:
+        trials += sum(_size(pattern) for _, _, pattern in branch) ** 2
+        if trials > TRIALS:
+            return []
         fault = _contradiction(branch, fields)
         if fault is None:
             return []
@@ -43,6 +50,13 @@ def _conjunctions(patterns: Any, path: tuple[str | int, ...]) -> Iterator[list[A
     for number, branch in enumerate(choice):
         for rest in _conjunctions(branch, (*path, OR, number)):
             yield own + rest
+
+
+def _size(pattern: Any) -> int:
+    """How many values a pattern names: all of them are tried, and each is put to all."""
+    if isinstance(pattern, dict):
+        return sum(map(_size, pattern.values()))
+    return sum(map(_size, pattern)) if isinstance(pattern, list) else 1
 
 
 def _contradiction(asked: list[Asked], fields: Mapping[str, str]) -> Fault | None:

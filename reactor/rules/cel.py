@@ -18,6 +18,7 @@ from cel_expr_python import cel
 
 from reactor.errors import Severity
 from reactor.events import Event
+from reactor.yaml12 import quoted
 
 TYPES = {
     "string": cel.Type.STRING,
@@ -241,7 +242,7 @@ def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:
                 if part.expression and part.text not in expressions:
                     expressions[part.text] = scope.compile(part.text)
         except ExpressionError as error:
-            faults.append(Fault(path, f"in {text!r}: {error}"))
+            faults.append(Fault(path, f"in {quoted(text)}: {error}"))
     return Template(value, expressions), faults
 
 

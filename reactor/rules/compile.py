@@ -14,7 +14,7 @@ from reactor.rules.cel import ExpressionError, Fault, Scope, template
 from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
 from reactor.rules.match import OR, Clause, CompiledRule, Condition, PatternError, all_hold, compile_match
 from reactor.rules.model import Rule
-from reactor.yaml12 import expected_one_of
+from reactor.yaml12 import expected_one_of, quoted, shown
 
 Choices = Mapping[str, Sequence[object]]
 """The values that a field can have, for the fields that list them."""
@@ -51,7 +51,7 @@ def _conditions(rule: Rule, scope: Scope) -> tuple[tuple[Condition, ...], list[F
         try:
             expression = scope.compile(source)
         except ExpressionError as error:
-            faults.append(Fault(("when", number), f"in {source!r}: {error}"))
+            faults.append(Fault(("when", number), f"in {quoted(source)}: {error}"))
             continue
         if expression.kind not in ("boolean", ""):
             faults.append(Fault(("when", number), f"found a {expression.kind}, expected what is true or false"))
@@ -147,8 +147,10 @@ def _mistyped(patterns: Any, path: tuple[str | int, ...], choices: Choices) -> I
     for at, name in _names(patterns, path):
         for place, value in _exact_values(_at(patterns, at[len(path) :]), at):
             if name in choices and value not in choices[name]:
-                message = expected_one_of(str(value), (str(choice) for choice in choices[name] if choice is not None))
-                yield Fault(place, f"{message}; a value that is not listed yet can be matched as {{prefix: {value}}}")
+                words = value if isinstance(value, str) else shown(value)
+                message = expected_one_of(words, (str(choice) for choice in choices[name] if choice is not None))
+                hint = f"; a value that is not listed yet can be matched as {{prefix: {value}}}"
+                yield Fault(place, message + hint * isinstance(value, str))
 
 
 def _exact_values(pattern: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -7,6 +7,7 @@ guess why a rule did or did not fire.
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
 from reactor.events import Event
@@ -173,8 +174,13 @@ def _one(pattern: Any, path: tuple[str | int, ...]) -> Test:
         raise PatternError(path, f"found {pattern!r}, expected one of {_OPERATOR_NAMES} with its value")
     [(name, argument)] = pattern.items()
     if name not in OPERATORS:
-        raise PatternError((*path, name), f"found operator {name!r}, expected one of {_OPERATOR_NAMES}")
+        raise PatternError((*path, name), f"found operator {name!r}, expected one of {_OPERATOR_NAMES}{_meant(name)}")
     return OPERATORS[name](argument, (*path, name))
+
+
+def _meant(name: object) -> str:
+    near = get_close_matches(str(name), OPERATORS, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _exact(value: Any) -> Test:

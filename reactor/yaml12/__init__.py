@@ -10,6 +10,17 @@ So scalars are resolved here, from the parser's events, and reading stops at the
 
 from reactor.yaml12.checking import validate
 from reactor.yaml12.reading import MAX_BYTES, MAX_DEPTH, Document, Path, Place, load
-from reactor.yaml12.words import expected_one_of
+from reactor.yaml12.words import expected_one_of, quoted, shown
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "Document", "Path", "Place", "expected_one_of", "load", "validate"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "Document",
+    "Path",
+    "Place",
+    "expected_one_of",
+    "load",
+    "quoted",
+    "shown",
+    "validate",
+]

@@ -102,6 +102,8 @@ def _expectation(error: ErrorDetails) -> str:
     choices = re.findall(r"'([^']*)'", str(context.get("expected_tags", context.get("expected", ""))))
     if choices:
         return one_of(str(context.get("tag", error["input"])), choices)
+    if error["type"] == "too_short":
+        return f"at least {context['min_length']} in it"
     subject, should, wanted = error["msg"].partition(" should ")
     words = f"it to {wanted}" if should else subject
     return _TYPES.get(error["type"], words.removeprefix("it to be "))

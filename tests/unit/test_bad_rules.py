@@ -199,6 +199,10 @@ def test_what_is_no_file_is_an_error_soon(
 SOUND = {
     "116 `on` without quotes": RULE.encode(),
     "122 a regular expression that others never end": with_("${event.id}", "${event.name.matches('(a+)+$')}"),
+    "a list of 256 KiB": with_("newState: ready", f"name: [{', '.join(f'a{n}' for n in range(30_000))}]"),
+    "all but a list of 256 KiB": with_(
+        "newState: ready", f"name: {{anything-but: [{', '.join(f'a{n}' for n in range(30_000))}]}}"
+    ),
     "128 braces of templates": with_("${event.id}", "{{ ''.__class__ }} ${event.id}"),
     "130 braces of formats": with_("${event.id}", "{0.__class__} ${event.id}"),
 }

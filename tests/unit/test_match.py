@@ -76,6 +76,12 @@ def test_an_or_holds_when_every_clause_of_one_branch_does() -> None:
         ({"name": []}, ("name",), "found an empty list, which can never hold"),
         ({"name": {}}, ("name",), "found {}, expected one of prefix, suffix"),
         ({"name": {"prefix": "a", "suffix": "b"}}, ("name",), "expected one of prefix, suffix"),
+        (
+            {"name": {"prefx": "a"}},
+            ("name", "prefx"),
+            "found operator 'prefx', expected one of prefix, suffix, "
+            "equals-ignore-case, anything-but, exists, numeric; did you mean prefix?",
+        ),
         ({"name": {"starts-with": "a"}}, ("name", "starts-with"), "found operator 'starts-with', expected one of pre"),
         ({"name": {"prefix": ""}}, ("name", "prefix"), "found '', expected a text that is not empty"),
         ({"name": {"suffix": 1}}, ("name", "suffix"), "found 1, expected a text"),

@@ -329,6 +329,22 @@ def test_what_looks_drawn_under_the_name_of_a_secret_is_a_warning(tmp_path: Path
     ]
 
 
+def test_a_field_of_a_body_that_the_document_does_not_list_is_a_warning(tmp_path: Path) -> None:
+    body = 'daytona.createSandbox\n        body: {name: "a-${event.id}", snapsht: base, volumes: [{volumeID: "${event.id}"}]}'
+
+    found = said(tmp_path, rule(call=body))
+
+    assert [each.partition(":")[0] for each in found] == ["r.yaml"] * len(found)
+    assert any("warning: found 'snapsht'" in each and "did you mean 'snapshot'?" in each for each in found)
+    assert any("warning: found 'volumeID'" in each and "did you mean 'volumeId'?" in each for each in found)
+
+
+def test_free_labels_are_no_unlisted_fields(tmp_path: Path) -> None:
+    body = 'daytona.createSandbox\n        body: {name: "a-${event.id}", labels: {whatever: people-like}}'
+
+    assert said(tmp_path, rule(call=body)) == []
+
+
 def test_the_shipped_configuration_gives_no_cause_for_warnings() -> None:
     assert inspect(CONFIG).problems == ()
 
