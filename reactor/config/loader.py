@@ -98,10 +98,7 @@ class _Loader:
         openapis = self._openapis(provider_files)
         sound = not self._errors()
         rule_files = self._read(self._names("rules/*.yaml"), RuleFile)
-        for name in self._names("rules/*.yml"):
-            self.problems.append(
-                Problem(self.files.place(name), 0, 0, "is not read: rename it, files of rules end in .yaml")
-            )
+        self._strays()
         if not sound:
             self._raise_errors()
         secrets = self._secrets(secret_files)
@@ -308,6 +305,15 @@ class _Loader:
             self.problems += unknown_names(document, file, operations)
             return file
         return None
+
+    def _strays(self) -> None:
+        """Files that somebody takes for rules in force and that are not read."""
+        strays = {name: "rename it, files of rules end in .yaml" for name in self._names("rules/*.yml")}
+        for folder in self._names("rules/*"):
+            if not Path(folder).suffix:
+                moved = "move it, files of rules stand in rules/ itself"
+                strays |= dict.fromkeys(self._names(f"{folder}/*.yaml"), moved)
+        self.problems += [Problem(self.files.place(name), 0, 0, f"is not read: {say}") for name, say in strays.items()]
 
     def _workflows(self, apis: Mapping[str, Api]) -> tuple[dict[str, WorkflowFile], set[str]]:
         """The Arazzo documents by the names of their files, and the names of those that are broken."""

@@ -103,7 +103,7 @@ def _expectation(error: ErrorDetails) -> str:
     if choices:
         return one_of(str(context.get("tag", error["input"])), choices)
     if error["type"] == "too_short":
-        return f"at least {context['min_length']} in it"
+        return f"at least {context['min_length']} item{'s' * (context['min_length'] != 1)} in it"
     subject, should, wanted = error["msg"].partition(" should ")
     words = f"it to {wanted}" if should else subject
     return _TYPES.get(error["type"], words.removeprefix("it to be "))

@@ -123,7 +123,7 @@ def test_an_expectation_that_is_not_met_says_why(tmp_path: Path, events: str, ex
 @pytest.mark.parametrize(
     ("tests", "said"),
     [
-        ("tests: []", "at least 1 item"),
+        ("tests: []", "found a list, expected at least 1 item in it"),
         ("tests:\n  - {name: it, events: [{after: soon}], expect: []}", "a duration like"),
         ("tests:\n  - {name: it, events: [{id: x}], expect: []}", "found no `event`"),
         ("tests:\n  - {name: it, events: [{after: 1m}], expct: []}", "expct"),

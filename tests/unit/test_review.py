@@ -339,6 +339,22 @@ def test_a_field_of_a_body_that_the_document_does_not_list_is_a_warning(tmp_path
     assert any("warning: found 'volumeID'" in each and "did you mean 'volumeId'?" in each for each in found)
 
 
+def test_a_file_of_rules_that_is_not_read_is_an_error(tmp_path: Path) -> None:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory)
+    (directory / "rules" / "team-a").mkdir()
+    (directory / "rules" / "..2026_11_22").mkdir()
+    for name in ("late.yml", "team-a/r.yaml", "..2026_11_22/r.yaml"):
+        (directory / "rules" / name).write_text("rules:\n" + rule(), "utf-8")
+
+    found = [f"{Path(each.file).name}: {each.message}" for each in inspect(directory).problems]
+
+    assert found == [
+        "late.yml: is not read: rename it, files of rules end in .yaml",
+        "r.yaml: is not read: move it, files of rules stand in rules/ itself",
+    ]
+
+
 def test_free_labels_are_no_unlisted_fields(tmp_path: Path) -> None:
     body = 'daytona.createSandbox\n        body: {name: "a-${event.id}", labels: {whatever: people-like}}'
 
