@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -91,7 +92,8 @@ def _compiled(variables: Variables, source: str) -> Any:
     try:
         return _environment(variables).compile(source)
     except RuntimeError as error:
-        raise ExpressionError(_explain(str(error))) from None
+        explained = _explain(str(error))
+        raise ExpressionError(explained + _meant(explained, [name for name, _ in variables])) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +332,13 @@ def _explain(error: str) -> str:
     if not found:
         return _first_line(error)
     return found[1].replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
+
+
+def _meant(explained: str, names: Collection[str]) -> str:
+    """The known name that an unknown one is nearest to."""
+    unknown = re.search("undeclared reference to '([^']*)'", explained)
+    near = get_close_matches(unknown[1][:60], names) if unknown else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _first_line(text: str) -> str:

@@ -1,28 +1,15 @@
 """Every recipe loads as it would once it is copied, without a warning; its tests pass; and the documents tell of it."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
+from recipes import NAMES, RECIPES, ROOT, with_recipes
 
 from reactor.config import inspect, load_config
 from reactor.rehearsal.suite import run_tests
 
-ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "config" / "recipes"
-NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml") if not path.name.endswith(".test.yaml"))
 DOCUMENT = (ROOT / "docs" / "recipes.md").read_text("utf-8")
-
-
-def with_recipes(directory: Path, *names: str) -> Path:
-    """The shipped configuration with these recipes beside its rules, as a person would copy them."""
-    shutil.copytree(ROOT / "config", directory, ignore=shutil.ignore_patterns("recipes"))
-    shutil.copytree(RECIPES / "apis", directory / "apis", dirs_exist_ok=True)
-    for name in names:
-        for ending in (".yaml", ".test.yaml"):
-            shutil.copy(RECIPES / f"{name}{ending}", directory / "rules")
-    return directory
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -98,7 +98,14 @@ def test_every_reason_of_a_refusal_is_documented() -> None:
 
 
 def test_every_command_that_the_documents_name_exists() -> None:
-    for document in ("README.md", "docs/operations.md", "docs/workflows.md", "CHANGELOG.md"):
+    for document in (
+        "README.md",
+        "docs/operations.md",
+        "docs/workflows.md",
+        "docs/rules.md",
+        "docs/recipes.md",
+        "CHANGELOG.md",
+    ):
         named = re.findall(r"(?:`|^)reactor ([a-z]+)", (ROOT / document).read_text("utf-8"), re.M)
 
         assert named

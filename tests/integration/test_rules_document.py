@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Opened
+from conftest import CONFIG, Opened
 from desk import MINUTE, Desk, with_rules
-from stage import volume
+from stage import append, volume
 
+from reactor.cli.explain import lines as lines_of
+from reactor.config import load_config
+from reactor.dispatch import Dispatcher
+from reactor.operate.events import event_found
+from reactor.operate.explain import explain, explanation_value
+from reactor.reload import Live
 from reactor.rules.model import Rule
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
@@ -84,3 +90,17 @@ def test_every_control_tells_a_story() -> None:
 
     for control in ("key", "stale", "count", "for", "unless", "debounce", "max_age", "cooldown", "throttle", "enforce"):
         assert re.search(rf"^ +{control}:", told, re.M), control
+
+
+async def test_explain_prints_what_the_document_shows(opened: Opened) -> None:
+    [(event, rule, shown)] = re.findall(r"```\n\$ reactor explain (\S+) --rule (\S+)\n(.*?)```", DOCUMENT, re.S)
+    varies = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d{13}-\d+|\b[0-9a-f]{12}\b")
+    config = load_config(CONFIG)
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(config), takeover=5.0)
+    await append(opened, volume("ready", name="data-7"), event)
+    await dispatcher.react(await opened.store.log.read("reader", block=0.1))
+
+    explained = await explain(opened.store, config, await event_found(opened.store, event), rule)
+
+    printed = "\n".join(lines_of(explanation_value(explained))) + "\n"
+    assert varies.sub("…", printed) == varies.sub("…", shown)

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from reactor.config import inspect
+from reactor.config.policy import Grant, policy_faults
+from reactor.rules.actions import CompiledPerform
+from reactor.rules.cel import Scope, template
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -73,6 +76,25 @@ def test_what_an_action_names_is_granted_by_its_own_list(tmp_path: Path) -> None
     [found] = said(tmp_path, '  - {files: "*", events: ["other.*"]}', emit)
 
     assert "found 'team.volume-ready', which policy.yaml does not let this file emit: it may use other.*" in found
+
+
+def test_a_target_that_is_not_granted_is_an_error(tmp_path: Path) -> None:
+    [found] = said(tmp_path, '  - {files: "*", targets: [ops-mail]}', "notify: ops-slack\n        text: hello")
+
+    assert "found 'ops-slack', which policy.yaml does not let this file notify: it may use ops-mail" in found
+
+
+def test_a_handler_that_is_not_granted_is_an_error() -> None:
+    action = CompiledPerform("open-ticket", template({}, Scope({}))[0])
+
+    [refused] = policy_faults(Grant.model_validate({"files": "*", "handlers": "close-*"}), [action], {})
+    granted = list(policy_faults(Grant.model_validate({"files": "*", "handlers": "open-*"}), [action], {}))
+
+    assert refused.path == ("do", 0, "perform")
+    assert (
+        "found 'open-ticket', which policy.yaml does not let this file perform: it may use close-*" in refused.message
+    )
+    assert granted == []
 
 
 def test_a_pattern_that_fits_no_operation_is_an_error(tmp_path: Path) -> None:
