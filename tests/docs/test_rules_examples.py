@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from reactor.cli import reactor
-from reactor.config import inspect
+from reactor.config import inspect, load_config
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "rules.md").read_text("utf-8")
@@ -105,3 +105,15 @@ def test_the_schema_knows_what_an_editor_is_said_to_offer() -> None:
     for name in offered:
         assert re.search(rf'"(daytona\.)?{re.escape(name)}"', schema), name
     assert f'"{unknown}"' not in schema
+
+
+def test_the_table_of_events_is_what_the_document_of_webhooks_says() -> None:
+    document = load_config(ROOT / "config").apis["daytona"].webhooks
+    assert document is not None
+
+    written = {
+        event: {*re.findall(r"`(\w+)`", fields), "event", "timestamp", "organizationId"}
+        for event, fields in re.findall(r"^\| `([a-z]+\.[a-z.]+)` \| (.*) \|$", DOCUMENT, re.M)
+    }
+
+    assert written == {event: set(document.event_fields([event])) for event in document.webhooks}
