@@ -2,7 +2,7 @@
 
 Starts a server, an emulated Daytona and Runloop at a pace at which a volume is ready after ten seconds in the median,
 `reactor serve` and `reactor work`. Runs `tests/data/arazzo/000` and `001` through good and bad times and counts what the
-APIs were asked; then lets `bench.polling` do the same on the same emulator. Takes about four minutes.
+APIs were asked; then lets a plain poller do the same on the same emulator. Takes about four minutes.
 
     python -m bench.seed
     python -m bench.seed --runs 20 --json
@@ -22,12 +22,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import httpx2
 import orjson
 
-from bench.polling import poll_devbox, poll_volumes
 from bench.waiting import _until, _without_rules
 from reactor.cli.fleet import Fleet, FleetPlan
 from reactor.config import load_config
+from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
 from reactor.queue import JobQueue
 from reactor.runs import Runner
@@ -219,6 +220,33 @@ class _Bench:
 
 def _seconds(at: str) -> float:
     return datetime.fromisoformat(at).timestamp()
+
+
+async def poll_volumes(url: str, names: Sequence[str], *, answer: float, pause: float) -> list[str]:
+    """Document 000 for each name at once; `answer` and `pause` are the seconds a reply takes and between two reads."""
+    headers = {"Authorization": f"Bearer {EmulatorSettings().api_key}"}
+    async with httpx2.AsyncClient(base_url=f"{url}/api", headers=headers, timeout=60.0) as http:
+        return await asyncio.gather(*(_volume(http, name, answer, pause) for name in names))
+
+
+async def _volume(http: httpx2.AsyncClient, name: str, answer: float, pause: float) -> str:
+    volume = (await http.post("/volumes", json={"name": name})).raise_for_status().json()
+    while volume["state"] not in ("ready", "error"):
+        await asyncio.sleep(answer + pause)
+        volume = (await http.get(f"/volumes/{volume['id']}")).raise_for_status().json()
+    mount = {"volumeId": volume["id"], "mountPath": "/data"}
+    made = await http.post("/sandbox", json={"snapshot": "base", "volumes": [mount]})
+    return "succeeded" if made.is_success else "failed"
+
+
+async def poll_devbox(url: str) -> str:
+    """Document 001 as far as its long poll: any answer but 200 fails the step, which has no failure action."""
+    headers = {"Authorization": f"Bearer {EmulatorSettings().runloop_api_key}"}
+    async with httpx2.AsyncClient(base_url=f"{url}/runloop", headers=headers, timeout=60.0) as http:
+        devbox = (await http.post("/v1/devboxes", json={})).raise_for_status().json()
+        asked = {"statuses": ["running"], "timeout_seconds": 30}
+        status = (await http.post(f"/v1/devboxes/{devbox['id']}/wait_for_status", json=asked)).status_code
+        return "went on" if status == 200 else f"failed: status {status}"
 
 
 def main() -> None:
