@@ -30,12 +30,16 @@ class Seen:
         return self.newest.state if self.newest else None
 
     def enter(self, sighting: Sighting, *, confirms: bool = False) -> bool:
-        """Take in a sighting, if it is newer; returns whether it was. A state that is only confirmed is no change."""
+        """Take in a sighting, if it is newer; returns whether it was. A state that is only confirmed is no change.
+
+        An event about a change of state enters it anew.
+        """
         if self.newest and _order(sighting) <= _order(self.newest):
             return False
         if not confirms:
             self.seq += 1
-            self.entered = self.entered if sighting.state == self.state else self.seq
+            if sighting.guarded or sighting.state != self.state:
+                self.entered = self.seq
         self.newest = sighting
         return True
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from redis import Redis
 from stage import iso
 
 from reactor.config import Config, load_config
-from reactor.events import Event, meaning
-from reactor.planning import Occasion, plan_event
+from reactor.events import meaning
+from reactor.planning import Occasion, decides, plan_event
 from reactor.rehearsal.memory import Memory, Outcome
 from reactor.rehearsal.table import Table
 from reactor.store.log import Entry
@@ -47,9 +48,17 @@ RULE = """\
 """
 
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 90), st.sampled_from(["one", "two"]), st.sampled_from(["ready", "error", "creating"])),
+    st.tuples(
+        st.integers(0, 90),
+        st.one_of(st.just(0), st.integers(0, 40)),
+        st.sampled_from(["one", "two"]),
+        st.sampled_from(["ready", "ready", "error", "creating"]),
+        st.sampled_from([False, False, False, True]),
+    ),
     max_size=14,
 )
+"""When each was accepted, and how long before that it happened (both in half minutes), its volume and state, and whether it
+is no event of its own but a replay of one that came before."""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +83,14 @@ class Both:
         self.table = Table(int(opened.settings.dedup_window * 1000))
         self.memory = Memory(self.table)
 
-    async def hear(self, number: int, at: int, volume: str, state: str) -> None:
-        payload = {"event": "volume.state.updated", "timestamp": iso(at), "id": volume, "name": volume}
-        body = orjson.dumps({**payload, "oldState": "creating", "newState": state})
-        event = Event.from_payload(
-            id=f"msg_{number}", source="daytona", organization=ORGANIZATION, body=body, received=at
-        )
-        entry = Entry(f"{at}-{number}", "daytona", event.id, ORGANIZATION, body)
+    async def hear(self, entry: Entry) -> None:
+        event, at = entry.event(), entry.accepted
         sighting = self.config.apis["daytona"].provider.sighting(event, accepted=at)
         [verdict] = await self.opened.store.resources.observe(
             [Observation(entry.entry, "daytona", meaning(event, "daytona"), sighting)]
         )
         assert self.table.observe("daytona", meaning(event, "daytona"), sighting, at) == verdict
-        if verdict.verdict != "fresh":
+        if not decides(event, verdict):
             return
         plan = plan_event(
             Occasion(entry, event, sighting, verdict, "daytona"),
@@ -113,6 +117,13 @@ class Both:
             assert (timer.outcome, list(timer.findings)) == (outcome.outcome, list(outcome.findings)), ripened
 
 
+def told(number: int, accepted: int, happened: int, volume: str, state: str) -> Entry:
+    """A volume has come to be in a state: when it did, and when that was accepted."""
+    payload = {"event": "volume.state.updated", "timestamp": iso(happened), "id": volume, "name": volume}
+    body = orjson.dumps({**payload, "oldState": "creating", "newState": state})
+    return Entry(f"{accepted}-{number}", "daytona", f"msg_{number}", ORGANIZATION, body)
+
+
 def _said(outcome: Outcome) -> dict[str, Any]:
     return {"rule": outcome.rule, "outcome": outcome.outcome, "findings": list(outcome.findings)}
 
@@ -120,13 +131,21 @@ def _said(outcome: Outcome) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS)
 async def test_the_memory_decides_as_the_server_does(
-    opened: Opened, redis: Redis, directory: Path, events: list[tuple[int, str, str]]
+    opened: Opened, redis: Redis, directory: Path, events: list[tuple[int, int, str, str, bool]]
 ) -> None:
+    """In whatever order events come, late ones and replays among them; timers ripen in between."""
     redis.flushall()
     both, began = Both(opened, loaded(directory)), int(time.time() * 1000) - 3 * 60 * MINUTE
+    heard: list[Entry] = []
 
-    for number, (offset, volume, state) in enumerate(sorted(events)):
+    for number, (offset, lag, volume, state, again) in enumerate(sorted(events)):
         at = began + offset * MINUTE // 2 + number
         await both.ripen(at)
-        await both.hear(number, at, volume, state)
+        entry = told(number, at, at - lag * MINUTE // 2, volume, state)
+        if again and heard:
+            first = heard[number % len(heard)]
+            entry = replace(first, entry=entry.entry, generation=number)
+        else:
+            heard.append(entry)
+        await both.hear(entry)
     await both.ripen(began + 2 * 60 * MINUTE)
