@@ -1,4 +1,4 @@
-"""What rules cost: putting an event to a thousand of them, with and without the index, and loading ten thousand.
+"""What rules cost: putting an event to a thousand of them, with and without the index, planning, and loading ten thousand.
 
     python -m bench.rules
 
@@ -17,6 +17,9 @@ from pathlib import Path
 from reactor.config import inspect
 from reactor.config.model import Config
 from reactor.events import Event
+from reactor.planning import Occasion, plan_event
+from reactor.store.log import Entry
+from reactor.store.resources import Verdict
 
 CONFIG = Path(__file__).parents[1] / "config"
 PER_FILE = 200
@@ -84,6 +87,18 @@ def matching(config: Config) -> Iterator[str]:
         yield f"{title:<30}{indexed:>9.1f} µs {plain:>10.0f} µs {plain / indexed:>8.0f} x"
 
 
+def planning(config: Config) -> str:
+    """A line for the plan of an event on which one rule fires."""
+    happened = event("team-7-1")
+    entry = Entry("1767225600000-0", "daytona", happened.id, happened.organization, b"{}")
+    sighting = config.apis["daytona"].provider.sighting(happened, accepted=entry.accepted)
+    verdict = Verdict("fresh", "volume", "vol-1", "creating", "ready", 1, 1)
+    occasion = Occasion(entry, happened, sighting, verdict, "daytona")
+    fired = config.rules.fired(happened)
+    took = median(lambda: plan_event(occasion, fired, config.rules, config.revision))
+    return f"{'its plan, arguments rendered':<30}{took:>9.1f} µs"
+
+
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as within:
@@ -91,6 +106,7 @@ def main() -> None:
         assert few
         print("1,000 rules, one event           indexed      one by one")
         print("\n".join(matching(few)))
+        print(planning(few))
         many = directory(Path(within), 10_000)
         took = []
         for _ in range(3):

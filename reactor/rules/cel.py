@@ -134,6 +134,8 @@ class Template:
 
     value: Any
     _expressions: Mapping[str, Expression]
+    _cut: Mapping[str, "tuple[Part, ...]"]
+    """The parts of each text that could be compiled: a hot rule is rendered for every event."""
 
     def render(self, values: Mapping[str, Any], *, without: Collection[tuple[str | int, ...]] = ()) -> Any:
         """Fill in the expressions; texts at the paths `without` stay open, as None. Raises Unknown."""
@@ -143,13 +145,13 @@ class Template:
         """The texts, with their paths, that have an expression which mentions one of these variables."""
         return [
             (path, text)
-            for path, text in _texts(self.value, ())
+            for path, text in (_texts(self.value, ()) if names else ())
             if any(expression.mentions(name) for expression in self.expressions([text]) for name in names)
         ]
 
     def expressions(self, texts: Iterable[str]) -> list[Expression]:
         """The expressions in some of the texts."""
-        sources = [part.text for text in texts for part in _parts(text) if part.expression]
+        sources = [part.text for text in texts for part in self._cut.get(text, ()) if part.expression]
         return [self._expressions[source] for source in sources if source in self._expressions]
 
     def sketch(self) -> "Sketch":
@@ -192,7 +194,7 @@ class Template:
         return None if path in without else self._rendered(value, values)
 
     def _rendered(self, text: str, values: Mapping[str, Any]) -> Any:
-        parts = list(split(text))
+        parts = self._cut[text]
         if len(parts) == 1 and parts[0].expression:
             return self._expressions[parts[0].text].evaluate(values)
         return "".join(self._text(part, values) for part in parts)
@@ -237,15 +239,17 @@ class Fault:
 def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:
     """Compile every `${…}` of a value; the faults of all of them are returned together."""
     expressions: dict[str, Expression] = {}
+    cut: dict[str, tuple[Part, ...]] = {}
     faults: list[Fault] = []
     for path, text in _texts(value, ()):
         try:
-            for part in split(text):
+            cut[text] = tuple(split(text))
+            for part in cut[text]:
                 if part.expression and part.text not in expressions:
                     expressions[part.text] = scope.compile(part.text)
         except ExpressionError as error:
             faults.append(Fault(path, f"in {quoted(text)}: {error}"))
-    return Template(value, expressions), faults
+    return Template(value, expressions, cut), faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +275,6 @@ def split(text: str) -> Iterator[Part]:
         literal, position = "", end + 1
     if literal or position < len(text):
         yield Part(literal + text[position:], expression=False)
-
-
-def _parts(text: str) -> list[Part]:
-    """The parts of a text; none of one that can't be cut, which was told when it was compiled."""
-    try:
-        return list(split(text))
-    except ExpressionError:
-        return []
 
 
 def _closing(text: str, start: int) -> int:
