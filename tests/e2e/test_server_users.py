@@ -1,14 +1,17 @@
 """The processes run under the users that `reactor acl` prints; those users may do nothing else."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from e2e.machine import Machine
 from e2e.process import eventually
+from reactor.tokens import new_token
 
 PASSWORD = "correct-horse-battery"
 ROLES = ("web", "dispatch", "work", "read")
@@ -58,6 +61,27 @@ def test_an_event_becomes_a_sandbox_and_no_process_is_refused_anything(
     assert shown.returncode == 0, shown.stderr
     assert ended == [0, 0, 0]
     assert refused(admin) == []
+
+
+def test_the_api_of_a_web_process_shows_but_changes_nothing_under_its_user(
+    machine: Machine, users: dict[str, str], tmp_path: Path
+) -> None:
+    token, digest = new_token()
+    (tmp_path / "tokens.yaml").write_text(f"tokens:\n  kim: {{role: operate, sha256: {digest}}}\n", "utf-8")
+    options = {"REACTOR_TOKENS": str(tmp_path / "tokens.yaml")}
+    web = machine.serve("--no-dispatch", REACTOR_REDIS_URL=users["web"], **options)
+    dispatcher = machine.serve(REACTOR_REDIS_URL=users["dispatch"], **options)
+    at = {"web": web.operations_url, "dispatch": dispatcher.operations_url}
+    headers = {"authorization": f"Bearer {token}"}
+
+    shown = httpx2.get(f"{at['web']}/pauses", headers=headers).status_code
+    paused = {
+        who: httpx2.post(f"{url}/pause", headers=headers, json={"reason": "x"}).status_code for who, url in at.items()
+    }
+
+    assert shown == 200
+    assert paused == {"web": 503, "dispatch": 200}
+    assert httpx2.post(f"{at['dispatch']}/resume", headers=headers, json={}).status_code == 200
 
 
 def refused(admin: Redis) -> list[tuple[str, str]]:
