@@ -72,8 +72,8 @@ def lines(value: Mapping[str, Any]) -> Iterator[str]:
 
 def _rule(rule: Mapping[str, Any]) -> Iterator[str]:
     yield f"{rule['rule']}: {rule['outcome']}"
-    for finding in (*rule["clauses"], *rule["controls"]):
-        yield f"  {clause(finding)}"
+    yield from (f"  {clause(finding)}" for finding in rule["clauses"])
+    yield from (f"  {clause(finding, waits=rule['outcome'] == 'waiting')}" for finding in rule["controls"])
     if timer := rule.get("timer"):
         yield f"  timer at {clock(timer['at'])}: {timer['outcome']}"
         yield from (f"    {clause(finding)}" for finding in timer["controls"])

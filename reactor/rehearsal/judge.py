@@ -107,7 +107,7 @@ def _why_not(rehearsal: Rehearsal, rule: str) -> Iterator[str]:
     for outcome in rehearsal.outcomes:
         if outcome.rule == rule and outcome.outcome != "planned":
             yield f"  then {outcome.outcome}:"
-            yield from (f"    {clause(finding)}" for finding in outcome.findings)
+            yield from (f"    {clause(finding, waits=outcome.outcome == 'waiting')}" for finding in outcome.findings)
 
 
 def clauses(decision: Decision) -> Iterator[str]:
@@ -116,8 +116,10 @@ def clauses(decision: Decision) -> Iterator[str]:
         yield clause({"clause": finding.clause, "asked": finding.asked, "saw": finding.saw, "held": finding.held})
 
 
-def clause(finding: Mapping[str, Any]) -> str:
-    """One finding: what was asked, what was seen, and whether it held."""
+def clause(finding: Mapping[str, Any], *, waits: bool = False) -> str:
+    """One finding: what was asked, what was seen, and whether it held; `waits` if it is of a rule that is waiting."""
+    if waits and not finding["held"]:
+        return f"waits  {finding['clause']}: {finding['asked']}, until {iso(finding['saw']['until'])}"
     mark = "held  " if finding["held"] else "failed"
     return f"{mark} {finding['clause']}: asked {_short(finding['asked'])}, saw {_short(finding['saw'])}"
 

@@ -131,6 +131,27 @@ async def test_a_control_says_why_it_held_back_and_a_pause_what_it_holds(
     assert [(found["clause"], found["held"]) for found in second["rules"][0]["controls"]] == [("cooldown", False)]
 
 
+@pytest.mark.parametrize(
+    ("control", "said"),
+    [
+        ("debounce: {wait: 5m, at_most: 1h}", "  waits  debounce: 5m, at most 1h, until 20"),
+        ("for: 10m", "  waits  for: 10m, until 20"),
+        ("unless: {on: volume.deleted, within: 10m}", "  waits  unless: 10m, until 20"),
+    ],
+)
+async def test_a_rule_that_waits_has_not_failed(
+    opened: Opened, configured: Callable[..., Path], control: str, said: str
+) -> None:
+    config = load_config(configured(RULES.replace("cooldown: 1h", control).replace("    key: all\n", "")))
+    await decided(opened, config, volume("error", name="data-1"))
+
+    shown = list(lines(await explained(opened, config, "msg_0", "again")))
+
+    assert "again: waiting" in shown
+    assert [line for line in shown if line.startswith(said)], shown
+    assert not [line for line in shown if "failed" in line]
+
+
 async def test_an_event_is_explained_by_the_rules_of_then_and_compared_with_those_of_now(
     opened: Opened, configured: Callable[..., Path]
 ) -> None:

@@ -96,6 +96,7 @@ def test_what_follows_is_what_is_expected(tmp_path: Path, events: str, expect: s
     [
         (STARTED, "[{rule: stuck}]", 'failed newState: asked ["starting","restoring"], saw started'),
         (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "then waiting:"),
+        (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "waits  for: 10m, until 2026-01-01T00:10:00"),
         (
             f"{STARTING}, {{after: 1m}}, {STARTED}, {{after: 1h}}",
             "[{rule: stuck}]",
