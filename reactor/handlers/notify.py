@@ -1,17 +1,22 @@
 """Performs the action `notify`: tells people, at a target that the configuration declares. At least once.
 
 Owns the notification library, which opens connections of its own: what it may reach is what `targets.yaml` names, never
-what an event says. Telling twice is better than not at all, so a telling that may have failed is repeated.
+what an event says. Telling twice is better than not at all, so a telling that may have failed is repeated; one that
+can't be tried, because its target's URL is not there, waits for it and spends no attempt.
 """
 
 import asyncio
 
+import structlog
 from apprise import Apprise, AppriseResult
 
+from reactor.apis.policy import REFUSED_KEY_PAUSE
 from reactor.errors import ConfigError, TemporaryError
 from reactor.handlers.call import again
 from reactor.handlers.context import Context
 from reactor.store.ledger import Ending, Row
+
+log = structlog.get_logger("reactor.notify")
 
 PATIENCE = 60.0
 """Seconds that one telling may take; services answer within a few."""
@@ -27,8 +32,9 @@ async def notify(row: Row, context: Context) -> Ending:
     try:
         async with asyncio.timeout(PATIENCE):
             await asyncio.to_thread(_tell, target.read(), row.what["title"], row.what["text"])
-    except ConfigError as error:  # a secret that is not there can be set, without a new job
-        return again(row, TemporaryError(str(error)), context.settings)
+    except ConfigError as error:  # as with a refused key: what is missing can be set, without a new job
+        log.error("target can't be told", target=row.what["target"], seconds=REFUSED_KEY_PAUSE, error=str(error))
+        return Ending("due", error=str(error), delay=REFUSED_KEY_PAUSE, spent=False)
     except TimeoutError:
         return again(row, TemporaryError(f"no answer within {PATIENCE:g} s"), context.settings)
     except TemporaryError as error:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import CONFIG, Opened
@@ -150,6 +152,31 @@ async def test_a_target_that_is_not_to_be_had_is_told_without_its_secret(
     assert row.state == "dead"
     assert "Connection" in (row.error or "")
     assert "hush" not in str(row)
+
+
+@pytest.mark.parametrize("at_first", ["", "nonsense"])
+async def test_people_are_told_once_the_url_of_a_target_is_there_and_waiting_for_it_spends_no_attempt(
+    opened: Opened, configured: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, at_first: str
+) -> None:
+    monkeypatch.setattr("reactor.handlers.notify.REFUSED_KEY_PAUSE", 0.05)
+    rule = on_ready('{notify: ops, text: "is ${event.newState}"}')
+    refused: list[str] = []
+
+    async with listening(monkeypatch) as listener:
+        url = os.environ["OPS_URL"]
+        monkeypatch.setenv("OPS_URL", at_first)
+
+        def complain(said: str, **_: object) -> None:
+            refused.append(said)
+            if len(refused) == 4:  # more often than the two attempts that it has
+                monkeypatch.setenv("OPS_URL", url)
+
+        monkeypatch.setattr("reactor.handlers.notify.log", SimpleNamespace(error=complain))
+        [row] = await rows_after(opened, load_config(configured("rules:\n" + rule)), 1)
+
+    assert [told["message"] for told in listener.told] == ["is ready"]
+    assert (row.state, row.attempts) == ("done", 1)
+    assert refused == ["target can't be told"] * 4
 
 
 async def test_a_rule_reacts_to_what_another_emits_and_no_rule_to_what_it_caused_itself(
