@@ -75,7 +75,9 @@ def _actions(rule: Rule, scope: Scope) -> tuple[tuple[CompiledAction, ...], list
 
 def _misnamed(name: str, taken: Sequence[str]) -> list[Fault]:
     """What is wrong with the name of a result: CEL keeps some words for itself."""
-    if name in (*taken, "event"):
+    if name == "event":
+        return [Fault(("as",), "found 'event', which is the event's own name, expected another name")]
+    if name in taken:
         return [Fault(("as",), f"found {name!r} a second time, expected a name of its own")]
     try:
         Scope({}, {f"{name}.how": "string"}).compile(f"{name}.how")

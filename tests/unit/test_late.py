@@ -86,7 +86,7 @@ def test_a_result_that_is_not_there_is_unknown() -> None:
             "later",
         ),
         ({"call": "daytona.getVolume", "parameters": {"volumeId": "x"}, "as": "box"}, "as", "a second time"),
-        ({"call": "daytona.getVolume", "parameters": {"volumeId": "x"}, "as": "event"}, "as", "a second time"),
+        ({"call": "daytona.getVolume", "parameters": {"volumeId": "x"}, "as": "event"}, "as", "the event's own name"),
         ({"call": "daytona.getVolume", "parameters": {"volumeId": "x"}, "as": "in"}, "as", "CEL keeps for itself"),
     ],
 )
