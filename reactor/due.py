@@ -11,6 +11,7 @@ import structlog
 
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
+from reactor.patience import within
 from reactor.queue import JobQueue, Ticket
 from reactor.store.client import read_memory
 from reactor.store.store import Store
@@ -42,7 +43,7 @@ class DuePoller:
                     await step()
                 except StoreUnavailable as error:
                     log.warning("sweep paused", error=str(error))
-            await _pause(stopping, TICK)
+            await within(stopping, TICK)
 
     async def sweep(self) -> int:
         """Enqueue what is due now; returns how many rows and timers."""
@@ -97,10 +98,3 @@ class DuePoller:
         taken = await self._queue.taken()
         live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
         await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives])
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return

@@ -17,6 +17,7 @@ import structlog
 
 from reactor.config import Config, fingerprint, fingerprint_of, load_config, load_kept
 from reactor.errors import ConfigError, StoreUnavailable
+from reactor.patience import within
 from reactor.rehearsal.suite import failures, run_tests
 from reactor.store.revisions import Process
 from reactor.store.store import Store
@@ -116,7 +117,7 @@ class Reloader:
     async def run(self, stopping: asyncio.Event) -> None:
         """Watch until told to stop; Redis being unable keeps nobody from reading files."""
         await self._shared(self._tell)
-        while not await _told(stopping, self._every):
+        while not await within(stopping, self._every):
             before = self._live.now
             await self.look()
             if before is not self._live.now:
@@ -246,11 +247,3 @@ def _shrunk(before: Config, after: Config) -> str:
         f"revision {after.revision} has {len(after.rules.rules)} rules where {before.revision} has "
         f"{len(before.rules.rules)}: if more than half of them are meant to go, say so with `reactor reload --accept-shrink`"
     )
-
-
-async def _told(stopping: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

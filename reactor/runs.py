@@ -22,7 +22,7 @@ from reactor.store.ledger import Row, counted
 from reactor.store.runs import Awaited, Message, NextRow, Sighted, StoredRun
 from reactor.store.store import Store
 from reactor.store.watches import Wanted
-from reactor.watching import to_watch, watch_of
+from reactor.watching import REST, SHORTEST_HOLD, to_watch, watch_of
 from reactor.workflows.asking import command_of, operation_of, poll_of, step_of
 from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
@@ -38,10 +38,6 @@ MOST_PROGRAMS = 100
 
 MOST_NOTES = 20
 """Of what people did to a run; older ones go."""
-
-SHORTEST_HOLD = 0.1
-REST = 1.0
-"""Seconds: a server that answers a long poll sooner than this did not hold it, and is left alone for so long."""
 
 WATCHED = 10
 """Times the probe interval: a wait that is long-polled looks by itself so rarely, should its watch be lost."""

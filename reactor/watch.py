@@ -21,19 +21,17 @@ from reactor.apis.sightings import Read, events_of
 from reactor.catalog import states_of
 from reactor.errors import CallError, GateClosed, StoreUnavailable, TemporaryError
 from reactor.failpoints import failpoint
+from reactor.patience import within
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.store.watches import Held
 from reactor.telling import teller_of
+from reactor.watching import REST, SHORTEST_HOLD
 
 TICK = 1.0
 """Seconds between two looks for watches that another process left, or registered."""
-
-SHORTEST_HOLD = 0.1
-REST = 1.0
-"""Seconds: a server that answers sooner than this did not hold the call, and is left alone for so long."""
 
 SOONEST, LATEST = 0.5, 30.0
 """Seconds before a poll that was not answered is made again: doubling, with jitter."""
@@ -84,7 +82,7 @@ class Watcher:
                 await self._prolong()
             except StoreUnavailable as error:
                 log.warning("watch paused", error=str(error))
-            await _rung(self._store.watches.bell, TICK)
+            await within(self._store.watches.bell, TICK)
 
     async def _take(self) -> None:
         """Begin to poll for watches that are free; one that we hold has new waits, and is asked for them, too."""
@@ -240,12 +238,3 @@ def _now() -> int:
 def _backoff(failures: int) -> float:
     longest: float = min(SOONEST * 2 ** min(failures - 1, 10), LATEST)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  # so that a crowd spreads; no secret
-
-
-async def _rung(bell: asyncio.Event, seconds: float) -> None:
-    """Wait for the bell, for so long. `asyncio.wait`: `wait_for` of Python 3.11 may swallow that its caller was cancelled."""
-    waiting = asyncio.ensure_future(bell.wait())
-    try:
-        await asyncio.wait({waiting}, timeout=seconds)
-    finally:
-        waiting.cancel()

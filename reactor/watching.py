@@ -14,6 +14,10 @@ from reactor.workflows.apis import Operation
 from reactor.workflows.polls import Poll
 from reactor.workflows.run import Call, Wait
 
+SHORTEST_HOLD = 0.1
+REST = 1.0
+"""Seconds: a server that answers a long poll sooner than this did not hold it, and is left alone for so long."""
+
 
 def watch_of(config: Config, wait: Wait, operation: Operation, poll: Poll | None) -> Wanted | None:
     """The long poll that a wait is registered with; None where there is none."""
