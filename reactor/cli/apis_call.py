@@ -20,6 +20,7 @@ from reactor.apis.request import Parameter, build_request
 from reactor.cli.apis_show import key_is_set
 from reactor.cli.catalog import complete_operation, config_option, found, json_option, loaded, settings_of
 from reactor.cli.outline import alternatives, choices, fields, types
+from reactor.cli.shown import print_json, yes_option
 from reactor.errors import PermanentError, ReactorError
 from reactor.yaml12 import expected_one_of, load
 
@@ -49,7 +50,7 @@ Examples:
 )
 @click.option("--dry-run", is_flag=True, help="Show the request and send nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the request, too, on standard error.")
-@click.option("-y", "--yes", is_flag=True, help="Create or delete without asking.")
+@yes_option
 @config_option
 @json_option
 def call_(
@@ -78,7 +79,10 @@ def call_(
     if not yes and sys.stdin.isatty() and (described.id in api.provider.creates or described.method == "DELETE"):
         click.confirm(f"Call {operation} at {api.server}?", abort=True, err=True)
     reply = asyncio.run(_sent(api, described, parameters, content, settings_of(config).private))
-    click.echo(orjson.dumps({"status": reply.status, "body": reply.data}) if as_json else _answer(reply))
+    if as_json:
+        print_json({"status": reply.status, "body": reply.data})
+    else:
+        click.echo(_answer(reply))
 
 
 def _answer(reply: Reply) -> str:

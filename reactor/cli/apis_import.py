@@ -26,6 +26,7 @@ from reactor.apis.openapi import OpenApi
 from reactor.apis.reading import load_document, parse_document
 from reactor.apis.validator import validate
 from reactor.cli.catalog import json_option, settings_of
+from reactor.cli.shown import yes_option
 from reactor.errors import ReactorError
 
 NOWHERE = "https://server.invalid"
@@ -84,7 +85,7 @@ Examples:
     help="Where to write. [REACTOR_CONFIG/apis, else config/apis]",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the difference and write nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Overwrite without asking.")
+@yes_option
 @json_option
 def import_(
     source: str,

@@ -1,4 +1,4 @@
-"""The APIs of the configuration, for commands that name them: options, look-up by name, completion in the shell.
+"""The APIs and rules of the configuration, for commands that name them: options, look-up by name, completion in the shell.
 
 Writes nothing, calls nothing.
 """
@@ -12,7 +12,7 @@ import orjson
 from reactor.apis.client import Api
 from reactor.apis.openapi import Operation
 from reactor.config import Config, load_config
-from reactor.errors import ReactorError
+from reactor.errors import ConfigError, ReactorError
 from reactor.settings import Settings, load_settings
 from reactor.yaml12 import expected_one_of
 
@@ -47,6 +47,15 @@ def found(config: Config, name: str) -> tuple[Api, Operation]:
 def complete_api(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The APIs whose names begin so."""
     return [name for name in _documents(ctx) if name.startswith(incomplete)]
+
+
+def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The rules whose names begin so; none of a configuration that can't be read."""
+    try:
+        rules = loaded(ctx.params.get("config")).rules.rules
+    except ConfigError:
+        return []
+    return [rule.name for rule in rules if rule.name.startswith(incomplete)]
 
 
 def complete_operation(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
-import orjson
 
 from reactor.cli.catalog import json_option, settings_of
+from reactor.cli.shown import print_json
 from reactor.config import Inspection, inspect
 from reactor.errors import ConfigError, Problem
 from reactor.review import masked
@@ -37,16 +38,19 @@ def check(directory: Path | None, strict: bool, as_json: bool) -> None:
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no directory: name one, set REACTOR_CONFIG, or run where `config/` is")
     found = inspect(directory)
-    click.echo(_as_json(found) if as_json else "\n".join(_lines(found, directory)))
+    if as_json:
+        print_json(_value(found))
+    else:
+        click.echo("\n".join(_lines(found, directory)))
     errors = [problem for problem in found.problems if problem.severity == "error"]
     if errors or (strict and found.problems):
         raise SystemExit(1)
 
 
-def _as_json(found: Inspection) -> bytes:
+def _value(found: Inspection) -> dict[str, Any]:
     problems = [asdict(problem) for problem in found.problems]
     revision = found.config.revision if found.config else None
-    return orjson.dumps({"revision": revision, "problems": problems}, option=orjson.OPT_INDENT_2)
+    return {"revision": revision, "problems": problems}
 
 
 def _lines(found: Inspection, directory: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ import click
 
 from reactor.cli.catalog import config_option, json_option
 from reactor.cli.looking import looking
-from reactor.cli.shown import clock, json_of, operator, print_json, print_lines
+from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines
 from reactor.errors import NotFound, NotPossible, ReactorError
 from reactor.operate.events import event_detail, event_found, event_value, retry_event
 from reactor.store.logged import Logged
@@ -20,8 +20,6 @@ Examples:
   reactor events show 1763786000123-0
   reactor events retry 1763786000123-0
 """
-
-MOST = 10_000
 
 
 def complete_event(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -44,7 +42,7 @@ def events() -> None:
 
 @events.command(epilog=EXAMPLES)
 @click.option("--aside", is_flag=True, help="Those that nobody could decide on.")
-@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True, help="So many at most.")
+@limit_option
 @config_option
 @json_option
 def ls(aside: bool, limit: int, config: Path | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.catalog import complete_rule, config_option, json_option, settings_of
 from reactor.cli.events import event_argument
 from reactor.cli.looking import looking
 from reactor.cli.shown import clock, print_json
@@ -27,7 +27,7 @@ Examples:
 """,
 )
 @event_argument
-@click.option("--rule", default="", metavar="RULE", help="Only this rule.")
+@click.option("--rule", default="", metavar="RULE", shell_complete=complete_rule, help="Only this rule.")
 @config_option
 @json_option
 def explain(event: str, rule: str, config: Path | None, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """`reactor jobs`: look at jobs, retry what is dead or unknown, cancel what nobody wants. Performs nothing itself."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,21 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import complete_api, config_option, json_option
+from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option
 from reactor.cli.looking import looking
-from reactor.cli.shown import clock, json_of, operator, print_json, print_lines, short, since_option
+from reactor.cli.shown import (
+    MOST,
+    agreed,
+    clock,
+    json_of,
+    limit_option,
+    operator,
+    print_json,
+    print_lines,
+    short,
+    since_option,
+    yes_option,
+)
 from reactor.errors import NotFound, NotPossible, ReactorError
 from reactor.operate.jobs import (
     cancel_job,
@@ -37,9 +48,6 @@ Examples:
   reactor jobs cancel 3f2a9c…
 """
 
-MOST = 10_000
-"""Jobs that one command changes; the next one takes the rest."""
-
 
 @dataclass(frozen=True)
 class Mending:
@@ -61,9 +69,9 @@ def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--due", is_flag=True, help="Those that are to be performed."),
         click.option("--running", is_flag=True, help="Those that are being performed."),
         click.option("--waiting", is_flag=True, help="Those that wait for an event."),
-        click.option("--rule", metavar="NAME", help="Those of this rule."),
-        click.option("--api", metavar="NAME", shell_complete=complete_api, help="Those that call this API."),
-        since_option("Those planned, or ended, within this time: 90s, 10m, 1h, 7d."),
+        click.option("--rule", metavar="RULE", shell_complete=complete_rule, help="Those of this rule."),
+        click.option("--api", metavar="API", shell_complete=complete_api, help="Those that call this API."),
+        since_option("Those planned, or ended, within this time: 90s, 10m, 1h30m, 7d."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -92,7 +100,7 @@ def jobs() -> None:
 
 @jobs.command(epilog=EXAMPLES)
 @_wanted
-@click.option("--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="So many at most.")
+@limit_option
 @config_option
 @json_option
 def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
@@ -172,7 +180,7 @@ def _mending(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("ids", nargs=-1, metavar="[JOB]...", shell_complete=complete_job),
         _wanted,
         click.option("--dry-run", is_flag=True, help="Only show which jobs it would be."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        yes_option,
         config_option,
         json_option,
     ]
@@ -222,7 +230,7 @@ async def _mend(
         if dry_run:
             return
         if wanted and not yes:
-            _agreed(len(found))
+            agreed(f"These {len(found)} jobs?")
         await _mend_each(store, found, mending, as_json=as_json)
 
 
@@ -238,13 +246,6 @@ def _print(found: Sequence[Job], *, as_json: bool) -> None:
         print_json([job_value(job) for job in found])
     elif found:
         print_lines([HEADING, *(_line(job) for job in found)])
-
-
-def _agreed(count: int) -> None:
-    """Ask. Raises ReactorError where there is nobody to ask, click.Abort for a no."""
-    if not sys.stdin.isatty():
-        raise ReactorError(f"{count} jobs, and nothing was done: --yes does it, --dry-run only shows them")
-    click.confirm(f"These {count} jobs?", abort=True)
 
 
 async def _mend_each(store: Store, found: Sequence[Job], mending: Mending, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import complete_api, config_option, json_option, loaded
+from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option, loaded
 from reactor.cli.looking import looking
 from reactor.cli.shown import Length, clock, operator, print_json, print_lines
 from reactor.config import Config
@@ -26,7 +26,7 @@ Examples:
 """
 
 api_option: Callable[..., Any] = click.option(
-    "--api", metavar="NAME", shell_complete=complete_api, help="Only what calls this API."
+    "--api", metavar="API", shell_complete=complete_api, help="Only what calls this API."
 )
 
 
@@ -39,17 +39,8 @@ def _known(config: Path | None) -> Config | None:
         return None
 
 
-def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The rules whose names begin so; none of a configuration that can't be read."""
-    try:
-        rules = loaded(ctx.params.get("config")).rules.rules
-    except ConfigError:
-        return []
-    return [rule.name for rule in rules if rule.name.startswith(incomplete)]
-
-
 rule_option: Callable[..., Any] = click.option(
-    "--rule", metavar="NAME", shell_complete=complete_rule, help="Only what this rule asked for."
+    "--rule", metavar="RULE", shell_complete=complete_rule, help="Only what this rule asked for."
 )
 
 
@@ -57,7 +48,7 @@ rule_option: Callable[..., Any] = click.option(
 @api_option
 @rule_option
 @click.option("--reason", default="", help="Why; shown wherever the pause is.")
-@click.option("--for", "seconds", type=Length(), metavar="TIME", help="Resume by itself after this time: 10m, 1h, 1d.")
+@click.option("--for", "seconds", type=Length(), help="Resume by itself after this time: 10m, 1h, 1d.")
 @config_option
 @json_option
 @click.pass_context

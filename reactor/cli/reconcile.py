@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import orjson
 
 from reactor.apis.client import ApiClient
 from reactor.cli.catalog import complete_api, config_option, json_option, settings_of
 from reactor.cli.processes import opened
+from reactor.cli.shown import print_json
 from reactor.errors import ReactorError
 from reactor.reconcile import Difference, Reconciler, Report, reconciled_apis
 from reactor.reload import Live
@@ -37,7 +37,7 @@ def reconcile(api: str | None, dry_run: bool, config: Path | None, as_json: bool
     """
     reports = asyncio.run(_reconciled(api, dry_run, config))
     if as_json:
-        click.echo(orjson.dumps([asdict(report) for report in reports]))
+        print_json([asdict(report) for report in reports])
         return
     for report in reports:
         for line in _lines(report, dry_run):

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import orjson
 
 from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.shown import Length, print_json
 from reactor.config import Config, load_config
 from reactor.errors import ReactorError
 from reactor.settings import Settings
@@ -24,14 +24,12 @@ LOOK = 0.2
     epilog="""\b
 Examples:
   reactor reload                   who runs what, and what is refused
-  reactor reload --wait 90         until every process runs what is in the directory here
+  reactor reload --wait 90s        until every process runs what is in the directory here
   reactor reload --accept-shrink   most of the rules are meant to go
 """,
 )
 @config_option
-@click.option(
-    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until all run what is here; else 1."
-)
+@click.option("--wait", type=Length(), help="Wait so long until all run what is here; exit with 1 if they do not.")
 @click.option("--accept-shrink", is_flag=True, help="More than half of the rules are meant to go.")
 @json_option
 def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json: bool) -> None:
@@ -44,7 +42,7 @@ def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json
     here = load_config(settings.config)
     processes = asyncio.run(_compared(settings, here, wait or 0.0, accept_shrink))
     if as_json:
-        click.echo(orjson.dumps({"here": here.revision, "processes": [asdict(each) for each in processes]}))
+        print_json({"here": here.revision, "processes": [asdict(each) for each in processes]})
     else:
         click.echo("\n".join(_lines(here, processes, accept_shrink)))
     if wait is not None and not _everywhere(here, processes):

@@ -12,7 +12,7 @@ import click
 from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.events import complete_event
 from reactor.cli.looking import looking
-from reactor.cli.shown import Length, json_of, operator, print_json
+from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
 from reactor.config import load_config
 from reactor.errors import ReactorError
 from reactor.operate.backtest import jobs_of, verdict_of
@@ -42,11 +42,11 @@ Examples:
 """,
 )
 @click.argument("event", nargs=-1, metavar="[EVENT]...", shell_complete=complete_event)
-@click.option("--since", type=Length(), help="Events accepted so long ago or later: 2h, 7d.")
+@since_option("Events accepted so long ago or later: 2h, 7d.")
 @click.option("--until", type=Length(), help="Events accepted so long ago or earlier.")
 @click.option("--type", "event_type", default="*", show_default=True, metavar="GLOB", help="Of these types only.")
 @click.option("--dry-run", is_flag=True, help="Show which jobs the rules of now ask for, and replay nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @config_option
 @json_option
 def replay(
@@ -93,10 +93,10 @@ async def _replay(
             return
         jobs = sum(len(each) for _, each in follow)
         if not yes and len(found) > 1:
-            click.confirm(f"{len(found)} events would be replayed; their rules ask for {jobs} jobs. Do it?", abort=True)
+            agreed(f"{len(found)} events would be replayed; their rules ask for {jobs} jobs. Do it?")
         entries = await replay_events(store, found, operator())
     if as_json:
-        print_json([{"event": each.entry, "id": each.id, "generation": each.generation} for each in entries])
+        print_json([{"entry": each.entry, "id": each.id, "generation": each.generation} for each in entries])
         return
     for entry in entries:
         click.echo(f"{entry.id} is decided on again as {entry.entry} (replay {entry.generation})")
@@ -106,7 +106,7 @@ async def _replay(
 
 def _print_dry(follow: Sequence[tuple[Logged, list[dict[str, Any]]]], *, as_json: bool) -> None:
     if as_json:
-        print_json([{"event": each.entry.entry, "id": each.entry.id, "jobs": jobs} for each, jobs in follow])
+        print_json([{"entry": each.entry.entry, "id": each.entry.id, "jobs": jobs} for each, jobs in follow])
         return
     for each, jobs in follow:
         click.echo(f"{each.entry.entry}  {each.entry.id}: {len(jobs) or 'no'} jobs, as far as controls let them")

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import orjson
 
 from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.shown import print_json
 from reactor.config import load_config
 from reactor.rehearsal.suite import Checked, run_tests
 
@@ -39,7 +39,7 @@ def ls(config: Path | None, as_json: bool) -> None:
         for rule in load_config(settings_of(config).config).rules.rules
     ]
     if as_json:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     for rule in found:
         mark = "" if rule["enforce"] == "on" else f"  ({rule['enforce']})"
@@ -58,7 +58,7 @@ def run(wanted: str, config: Path | None, as_json: bool) -> None:
     directory = settings_of(config).config
     tests = [each for each in run_tests(load_config(directory), directory) if wanted in each.judged.name]
     if as_json:
-        click.echo(orjson.dumps([asdict(each) | {"passed": each.passed} for each in tests], option=orjson.OPT_INDENT_2))
+        print_json([asdict(each) | {"passed": each.passed} for each in tests])
     else:
         click.echo("\n".join(_lines(tests)))
     if not all(each.passed for each in tests):

@@ -10,7 +10,7 @@ import click
 from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.looking import looking
 from reactor.cli.processes import opened
-from reactor.cli.shown import aligned, clock, json_of, operator, print_json
+from reactor.cli.shown import MOST, aligned, clock, json_of, limit_option, operator, print_json
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.errors import ReactorError
@@ -23,8 +23,6 @@ from reactor.workflows.run import Run
 
 LOOK = 0.2
 """Seconds between two looks of `--wait` at the run; the run itself does not poll."""
-
-CANCELLED = "cancelled by hand"
 
 EXAMPLES = """\b
 Examples:
@@ -40,7 +38,7 @@ Examples:
 def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The newest runs whose ids begin so; none without a server, for a shell has no place for messages."""
     try:
-        found = asyncio.run(_newest(ctx.params.get("config")))
+        found = asyncio.run(_newest(ctx.params.get("config"), MOST))
     except ReactorError:
         return []
     return [run.id for run in found if run.id.startswith(incomplete)]
@@ -122,11 +120,12 @@ async def _until_over(store: Store, run_id: str, *, quiet: bool) -> StoredRun:
 
 
 @runs.command(epilog=EXAMPLES)
+@limit_option
 @config_option
 @json_option
-def ls(config: Path | None, as_json: bool) -> None:
+def ls(limit: int, config: Path | None, as_json: bool) -> None:
     """List runs, the newest first."""
-    found = asyncio.run(_newest(config))
+    found = asyncio.run(_newest(config, limit))
     if as_json:
         print_json([run_value(run) for run in found])
         return
@@ -135,9 +134,9 @@ def ls(config: Path | None, as_json: bool) -> None:
         click.echo(line)
 
 
-async def _newest(config: Path | None) -> list[StoredRun]:
+async def _newest(config: Path | None, count: int) -> list[StoredRun]:
     async with looking(config) as store:
-        return await store.runs.newest()
+        return await store.runs.newest(count=count)
 
 
 @runs.command(epilog=EXAMPLES)
@@ -186,7 +185,7 @@ def cancel(run_id: str, config: Path | None, as_json: bool) -> None:
 
 async def _cancel(run_id: str, config: Path | None) -> StoredRun:
     async with looking(config) as store:
-        return await cancel_run(store, run_id, CANCELLED)
+        return await cancel_run(store, run_id, f"cancelled by {operator()}")
 
 
 @runs.command(epilog=EXAMPLES)

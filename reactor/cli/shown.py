@@ -1,7 +1,7 @@
 """How commands print: tables, times, JSON; and how they read a length of time. Knows nothing of what is shown."""
 
 import os
-import re
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,22 +9,28 @@ from typing import Any
 import click
 import orjson
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from reactor.errors import ReactorError
+from reactor.rules import durations
+
+MOST = 10_000
+"""Things that one command lists or changes at most; the next one takes the rest."""
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 class Length(click.ParamType[float]):
-    """A length of time like 90s, 10m, 1h or 7d, as seconds."""
+    """A duration, written as in rule files, in seconds."""
 
-    name = "length"
+    name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read it, or say what was expected."""
         if isinstance(value, float):
             return value
-        read = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
-        if read is None:
-            self.fail(f"found {value!r}, expected a time like 90s, 10m, 1h or 7d", param, ctx)
-        return float(read[1]) * UNITS[read[2]]
+        try:
+            return durations.read(value) / 1000
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def clock(milliseconds: int | None) -> str:
@@ -69,4 +75,18 @@ def operator() -> str:
 
 def since_option(meaning: str) -> Callable[..., Any]:
     """`--since 1h`, as seconds."""
-    return click.option("--since", type=Length(), metavar="TIME", help=meaning)
+    return click.option("--since", type=Length(), help=meaning)
+
+
+def limit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--limit`, the same for every command that lists what there may be many of."""
+    return click.option(
+        "--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="So many at most."
+    )(command)
+
+
+def agreed(question: str) -> None:
+    """Ask. Raises ReactorError where there is nobody to ask, click.Abort for a no."""
+    if not sys.stdin.isatty():
+        raise ReactorError(f"{question} Nobody is here to ask, and nothing was done: --yes does it, --dry-run shows it")
+    click.confirm(question, abort=True, err=True)

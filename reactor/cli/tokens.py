@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import click
-import orjson
 
 from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.shown import print_json
 from reactor.tokens import NAME, Tokens, new_token
 
 EXAMPLES = """\b
@@ -41,7 +41,7 @@ def new(name: str, role: str, config: Path | None, as_json: bool) -> None:
     token, digest = new_token()
     line = f"{name}: {{role: {role}, sha256: {digest}}}"
     if as_json:
-        click.echo(orjson.dumps({"name": name, "role": role, "token": token, "sha256": digest, "line": line}).decode())
+        print_json({"name": name, "role": role, "token": token, "sha256": digest, "line": line})
         return
     click.echo(f"The token, shown this once:\n  {token}\n")
     click.echo(f"The line for {settings_of(config).tokens_file}, below `tokens:`:\n  {line}")
@@ -54,7 +54,7 @@ def ls(config: Path | None, as_json: bool) -> None:
     """List who holds a token, and its role."""
     entries = Tokens(settings_of(config).tokens_file).entries()
     if as_json:
-        click.echo(orjson.dumps([{"name": name, "role": entry.role} for name, entry in entries.items()]).decode())
+        print_json([{"name": name, "role": entry.role} for name, entry in entries.items()])
         return
     for name, entry in entries.items():
         click.echo(f"{name:<30}  {entry.role}")

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from reactor.catalog import Catalog
 from reactor.cli.catalog import config_option, json_option, loaded, settings_of
+from reactor.cli.shown import print_json
 from reactor.config import ARAZZO
 from reactor.errors import ConfigError, Problem, ReactorError
 from reactor.workflows.load import load_document, read_structure
@@ -120,7 +121,7 @@ def check(documents: tuple[str, ...], shape: bool, config: Path | None, as_json:
     catalog = None if shape else Catalog(loaded(config).apis)
     checked = [_checked(document_of(named, directory), catalog) for named in documents]
     if as_json:
-        click.echo(orjson.dumps([asdict(each) for each in checked], option=orjson.OPT_INDENT_2).decode())
+        print_json([asdict(each) for each in checked])
     else:
         _tell(checked)
     if any(problem.severity == "error" for each in checked for problem in each.problems):
@@ -172,7 +173,7 @@ def explain(document: str, config: Path | None, as_json: bool) -> None:
     described = load_document(read(path), str(path))
     program = compile_program(described, Catalog(loaded(config).apis).for_document(described))
     if as_json:
-        click.echo(orjson.dumps([asdict(step) for step in program.explained]).decode())
+        print_json([asdict(step) for step in program.explained])
         return
     click.echo("\n".join(_told(program)))
 

@@ -87,7 +87,7 @@ async def retry_run(store: Store, runner: Runner, run_id: str, who: str) -> Stor
         raise NotPossible(f"run {run_id} is {run_status(stored)}: there is nothing to retry yet")
     if not await runner.retry(stored, who):
         raise NotPossible(f"run {run_id} has changed meanwhile; look again: `reactor runs show {run_id}`")
-    log.info("run retried", run=run_id, who=who, was=stored.status, because=stored.because)
+    log.info("run retried", run=run_id, by=who, was=stored.status, because=stored.because)
     return await run_found(store, run_id)
 
 

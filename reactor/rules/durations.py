@@ -1,4 +1,4 @@
-"""Durations as rule files write them: `90s`, `10m`, `1h30m`, `7d`. Pure."""
+"""Durations as rule files and command lines write them: `90s`, `10m`, `1h30m`, `7d`. Pure."""
 
 import re
 from typing import Annotated, Any
@@ -23,13 +23,18 @@ def milliseconds(text: Any) -> int:
 
 def moment(text: Any) -> int:
     """The same for a time that has passed since something, which may be nothing: `0s`. Raises ValueError."""
-    found = _WRITTEN.fullmatch(text) if isinstance(text, str) and len(text) < 40 else None
-    if not text or found is None:
-        raise ValueError(f"found {text!r}, expected a duration like 90s, 10m, 1h30m or 7d")
-    total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS.values(), strict=True))
+    total = read(text)
     if total > LONGEST:
         raise ValueError(f"found {text!r}, expected a duration of more than nothing and at most 14d")
     return total
+
+
+def read(text: Any) -> int:
+    """The same for one that is not bounded, as command lines have them. Raises ValueError."""
+    found = _WRITTEN.fullmatch(text) if isinstance(text, str) and len(text) < 40 else None
+    if not text or found is None:
+        raise ValueError(f"found {text!r}, expected a duration like 90s, 10m, 1h30m or 7d")
+    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS.values(), strict=True))
 
 
 def written(duration: int) -> str:

@@ -13,6 +13,7 @@ from e2e.process import eventually
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
+    """The shipped rules without the tests beside them, which would keep what is changed here out of force."""
     return Path(shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("*.test.yaml")))
 
 
@@ -20,10 +21,10 @@ def test_a_changed_rule_is_in_force_in_every_process_and_a_typo_in_none(machine:
     here = {"REACTOR_CONFIG": str(directory), "REACTOR_RELOAD": "0.1"}
     web, _ = machine.serve(**here), machine.start("work", **here)
     file, first = directory / "rules" / "volumes.yaml", machine.ready_volume()
-    eventually(lambda: machine.run("reload", "--wait", "5", **here).returncode == 0)
+    eventually(lambda: machine.run("reload", "--wait", "5s", **here).returncode == 0)
 
     file.write_text(file.read_text().replace("prefix: build-", "prefix: never-"))
-    changed = machine.run("reload", "--wait", "20", "--json", **here)
+    changed = machine.run("reload", "--wait", "15s", "--json", **here)
     event = machine.announce(web, first)
     file.write_text(file.read_text().replace("newState", "newSate"))
     refused = eventually(lambda: httpx2.get(f"{web.operations_url}/readyz").json()["refused"])

@@ -134,7 +134,7 @@ async def test_a_job_is_cancelled(opened: Opened, cli: Commands) -> None:
         (["jobs", "show", "gone"], "there is no job 'gone'; `reactor jobs ls` lists them"),
         (["jobs", "retry"], "name jobs, or give filters such as --dead"),
         (["jobs", "retry", "x", "--dead"], "one of the two"),
-        (["jobs", "ls", "--since", "yesterday"], "expected a time like 90s, 10m, 1h or 7d"),
+        (["jobs", "ls", "--since", "yesterday"], "expected a duration like 90s, 10m, 1h30m or 7d"),
     ],
 )
 async def test_a_slip_is_answered_with_its_remedy(cli: Commands, words: list[str], remedy: str) -> None:

@@ -65,7 +65,7 @@ async def test_one_api_or_one_rule_is_paused_by_name(opened: Opened, cli: Comman
         (["pause", "--api", "daytoma"], "did you mean 'daytona'?"),
         (["pause", "--rule", "sandbox-for-redy-volume"], "did you mean 'sandbox-for-ready-volume'?"),
         (["pause", "--api", "a", "--rule", "b"], "one of the two"),
-        (["pause", "--for", "soon"], "expected a time like 90s, 10m, 1h or 7d"),
+        (["pause", "--for", "soon"], "expected a duration like 90s, 10m, 1h30m or 7d"),
     ],
 )
 async def test_a_slip_is_answered_with_its_remedy_and_pauses_nothing(

@@ -13,6 +13,7 @@ from conftest import CONFIG, Opened
 from stage import context_of, eventually
 
 from reactor.apis.client import ApiClient
+from reactor.cli.shown import operator
 from reactor.handlers.step import step
 from reactor.runs import row_id
 from reactor.store.ledger import Row
@@ -63,9 +64,9 @@ async def test_a_run_that_is_waited_for_is_told_move_by_move_and_can_be_cancelle
     waited = await waiting
     again = await asyncio.to_thread(cli, "runs", "cancel", "order-17")
 
-    assert cancelled.stdout.split()[2:] == ["createVolume", "cancelled", "cancelled", "by", "hand"]
+    assert cancelled.stdout.split()[2:] == ["createVolume", "cancelled", "cancelled", "by", *operator().split()]
     assert waited.stdout.splitlines()[-1] == cancelled.stdout.rstrip()
-    assert (waited.returncode, waited.stderr) == (1, "Error: the run is over, cancelled: cancelled by hand\n")
+    assert (waited.returncode, waited.stderr) == (1, f"Error: the run is over, cancelled: cancelled by {operator()}\n")
     assert (again.returncode, again.stdout) == (0, cancelled.stdout)
 
 

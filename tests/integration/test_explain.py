@@ -183,9 +183,9 @@ async def test_a_replay_is_shown_first_then_done_once_with_jobs_of_its_own(
     assert '"notify":"ops-slack"' in dry.stdout
     [said] = json.loads(replayed.stdout)
     told = await explained(opened, config, "msg_0")
-    again = await explained(opened, config, said["event"])
-    assert [each["entry"] for each in told["replays"]] == [said["event"]]
-    assert (again["event"]["entry"], again["event"]["generation"]) == (said["event"], 1)
+    again = await explained(opened, config, said["entry"])
+    assert [each["entry"] for each in told["replays"]] == [said["entry"]]
+    assert (again["event"]["entry"], again["event"]["generation"]) == (said["entry"], 1)
     [[first], [second]] = ([job["id"] for rule in each["rules"] for job in rule["jobs"]] for each in (told, again))
     assert first != second
 
@@ -202,7 +202,8 @@ async def test_a_span_is_replayed_only_when_a_person_says_so(opened: Opened, con
     again = cli("replay", "--since", "1h", "--dry-run", "--json")
 
     assert asked.returncode == 1
-    assert "3 events would be replayed; their rules ask for 3 jobs" in asked.stdout
+    assert "3 events would be replayed; their rules ask for 3 jobs" in asked.stderr
+    assert "--yes does it" in asked.stderr
     assert "no event is meant" in none.stdout
     assert done.stdout.count("is decided on again") == 3
     assert len(json.loads(again.stdout)) == 3
