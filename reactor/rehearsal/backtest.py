@@ -3,9 +3,11 @@
 Owns the comparison. A job is the same job if its id is: the same event, rule and place in the rule's list.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from reactor.config import Config
@@ -43,16 +45,18 @@ def rehearsed(config: Config, events: Iterable[tuple[Entry, Verdict | None]], un
 
 
 def changes(was: Mapping[str, Job], would_be: Mapping[str, Job]) -> list[Change]:
-    """What differs, in the order of the events."""
+    """What differs, in the order of the events, of the rules, and of the actions in each rule's list."""
     found = []
+    places = {**_places(would_be), **_places(was)}
     for job in was.keys() | would_be.keys():
         old, new = was.get(job), would_be.get(job)
-        if (known := new or old) is None or (old and new and _alike(old.action, new.action)):
+        if (known := new or old) is None or (old and new and old.action == new.action):
             continue
         sign = "~" if old and new else "+" if new else "-"
         was_done, would_be_done = old.action if old else None, new.action if new else None
-        found.append(Change(sign, known.rule, known.entry, was_done, would_be_done))
-    return sorted(found, key=lambda change: (_place(change.entry), change.rule, change.sign))
+        order = (*_when(known.entry), known.rule, places[job])
+        found.append((order, Change(sign, known.rule, known.entry, was_done, would_be_done)))
+    return [change for _, change in sorted(found, key=itemgetter(0))]
 
 
 def memory(rules: Sequence[CompiledRule]) -> int:
@@ -67,20 +71,17 @@ def memory(rules: Sequence[CompiledRule]) -> int:
     return max(spans)
 
 
-def _alike(was: Mapping[str, Any], would_be: Mapping[str, Any]) -> bool:
-    """Whether two actions are the same; what an earlier action's result filled in is open in the rehearsal."""
-    return was.keys() == would_be.keys() and all(_same(was[name], would_be[name]) for name in was)
+def _places(jobs: Mapping[str, Job]) -> dict[str, int]:
+    """The place of each job among those of its rule for its event, which come in the order of the rule's list."""
+    number: Counter[tuple[str, str]] = Counter()
+    places = {}
+    for name, job in jobs.items():
+        number[job.entry, job.rule] += 1
+        places[name] = number[job.entry, job.rule]
+    return places
 
 
-def _same(was: Any, would_be: Any) -> bool:
-    if would_be is None:
-        return True
-    if isinstance(was, dict) and isinstance(would_be, dict):
-        return was.keys() == would_be.keys() and all(_same(was[name], would_be[name]) for name in was)
-    if isinstance(was, list) and isinstance(would_be, list):
-        return len(was) == len(would_be) and all(_same(*pair) for pair in zip(was, would_be, strict=True))
-    return bool(was == would_be)
-
-
-def _place(entry: str) -> tuple[int, str]:
-    return int(entry.partition("-")[0]), entry
+def _when(entry: str) -> tuple[int, bool, int]:
+    """The place of an event among all; one that would be emitted (`-e3`) comes after those that were accepted."""
+    accepted, _, number = entry.partition("-")
+    return int(accepted), number.startswith("e"), int(number.removeprefix("e"))

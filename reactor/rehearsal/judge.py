@@ -15,6 +15,7 @@ from reactor.events import OURSELVES, iso
 from reactor.rehearsal.rehearse import Job, Rehearsal
 from reactor.rules.durations import written
 from reactor.rules.examples import Example, Expected, Step
+from reactor.rules.late import Open
 from reactor.rules.match import Decision
 from reactor.store.log import Entry
 
@@ -143,7 +144,7 @@ def _differences(expected: Expected, job: Job) -> Iterator[str]:
 
 def _unequal(expected: Any, found: Any, path: str) -> Iterator[str]:
     """Where two values differ. What only an earlier job's result can fill in is open."""
-    if found is None:
+    if isinstance(found, Open):
         return
     if isinstance(expected, dict) and isinstance(found, dict):
         for name in (*expected, *(name for name in found if name not in expected)):

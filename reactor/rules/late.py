@@ -19,6 +19,12 @@ KEEP: Final = "keep"
 """Set in a row's `what` if a later action wants the whole answer of this one."""
 
 
+class Open(str):
+    """A text of a rule as it is written, where only an earlier action's result can fill it in."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """An action that is done before: the row of it, and what it may be asked for, with the types."""
@@ -78,6 +84,16 @@ def filled(what: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) ->
         compiled, _ = template(text, scope)
         complete = _with(complete, path, compiled.render(values))
     return complete
+
+
+def unfilled(what: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a row asks of its handler, for people: what is open stands in it as it is written."""
+    if LATE not in what:
+        return what
+    shown = {name: value for name, value in what.items() if name != LATE}
+    for path, text in what[LATE]["texts"]:
+        shown = _with(shown, path, Open(text))
+    return shown
 
 
 def _said(result: Mapping[str, Any]) -> dict[str, Any]:

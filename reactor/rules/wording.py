@@ -6,6 +6,8 @@ Owns which part of a row says what it is about, for logs, tables, tests of rules
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from reactor.rules.late import unfilled
+
 
 class Asking(Protocol):
     """A row, planned or stored, as far as it says what is asked for."""
@@ -52,7 +54,10 @@ def summary(row: Asking) -> str:
 
 
 def as_written(row: Asking) -> dict[str, Any]:
-    """The action of a row that a rule asks for, as a rule file would say it, without what is empty."""
-    part, others = PARTS[row.action]
-    said = {row.action: row.what[part] if part else f"{row.api}.{row.operation}"}
-    return said | {name: row.what[name] for name in others if row.what.get(name) not in (None, "", {})}
+    """The action of a row that a rule asks for, as a rule file would say it, without what is empty.
+
+    What only an earlier action's result can fill in is an `Open` text.
+    """
+    (part, others), what = PARTS[row.action], unfilled(row.what)
+    said = {row.action: what[part] if part else f"{row.api}.{row.operation}"}
+    return said | {name: what[name] for name in others if what.get(name) not in (None, "", {})}

@@ -238,5 +238,54 @@ async def test_a_backtest_says_what_other_rules_would_have_done_and_changes_noth
     assert _keyspace(redis) == before
 
 
+CHAIN = """\
+  - name: chain
+    on: volume.state.updated
+    match: {newState: error}
+    do:
+      - {call: daytona.createVolume, body: {name: "${event.name}-1"}, as: fresh}
+      - {notify: ops-slack, text: "made ${fresh.id}"}
+      - {notify: ops-mail, text: "${fresh.id}"}
+      - {notify: ops-slack, text: last}
+"""
+
+
+async def test_actions_are_shown_in_their_order_and_what_is_open_as_it_is_written(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    directory, chained = configured(), configured(f"rules:\n{CHAIN}", "chained")
+    await decided(opened, load_config(directory), volume("error", name="d"), volume("error", id="vol-2", name="e"))
+
+    changes = json.loads(Commands(opened)("backtest", str(chained), "--since", "1h", "--json").stdout)["changes"]
+    [dry] = Commands(opened).json("replay", "msg_0", "--dry-run", "--config", str(chained))
+
+    tails = [{"notify": "ops-slack", "text": "made ${fresh.id}"}, {"notify": "ops-mail", "text": "${fresh.id}"}]
+    tails.append({"notify": "ops-slack", "text": "last"})
+    added = [change["would_be"] for change in changes if change["sign"] == "+"]
+    assert added == [
+        {"call": "daytona.createVolume", "body": {"name": "d-1"}},
+        *tails,
+        {"call": "daytona.createVolume", "body": {"name": "e-1"}},
+        *tails,
+    ]
+    assert dry["jobs"][1:] == [{"rule": "chain", **tail} for tail in tails]
+
+
+async def test_a_chain_that_was_asked_for_differs_from_itself_in_nothing_and_in_what_is_written_otherwise(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    directory = configured(f"rules:\n{CHAIN}")
+    other = configured(f"rules:\n{CHAIN.replace('made ${fresh.id}', 'got ${fresh.id}')}", "other")
+    await decided(opened, load_config(directory), volume("error", name="d"))
+
+    same = Commands(opened).json("backtest", str(directory), "--since", "1h")
+    changes = json.loads(Commands(opened)("backtest", str(other), "--since", "1h", "--json").stdout)["changes"]
+
+    assert same["changes"] == []
+    assert [(change["sign"], change["was"]["text"], change["would_be"]["text"]) for change in changes] == [
+        ("~", "made ${fresh.id}", "got ${fresh.id}")
+    ]
+
+
 def _keyspace(redis: Redis) -> dict[Any, Any]:
     return {key: redis.dump(key) for key in redis.scan_iter()}

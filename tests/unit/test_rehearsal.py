@@ -76,6 +76,7 @@ def run_one(tmp_path: Path, events: str, expect: str) -> list[Checked]:
         (f"{STARTING}, {{after: 9m}}, {STARTED}, {{after: 1h}}", "[]"),
         (f"{STARTING}, {{after: 10m}}, {STARTED}, {STARTING}, {{after: 20m}}", "[{rule: stuck}]"),
         (LOST, LOST_JOBS),
+        (LOST, LOST_JOBS.replace("ops-slack}", "ops-slack, text: made something}")),
         (f"{LOST}, {LOST}", LOST_JOBS),
         (f"{LOST}, {{after: 1h}}, {LOST}", LOST_JOBS + LOST_JOBS),
         ("{event: fleet.volume-lost, name: data}", "[{rule: tells, after: 0s, text: data}]"),
@@ -112,6 +113,7 @@ def test_what_follows_is_what_is_expected(tmp_path: Path, events: str, expect: s
         (f"{STARTING}, {{after: 10m}}", "[]", "a job that is not expected: stuck after 10m"),
         (STARTED, "[{rule: stuk}]", "there is no rule of this name"),
         (LOST, "[{rule: stuck}]", "no event is of a type in its `on`: sandbox.state.updated"),
+        (LOST, "[]", "made ${volume.id}"),
         (LOST, "[{rule: watched}]", "failed enforce: asked on, saw shadow"),
     ],
 )

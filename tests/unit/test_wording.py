@@ -30,6 +30,15 @@ def test_a_job_is_told_in_the_words_of_its_rule(row: NewRow, about: str, said: s
     assert (subject(row), summary(row), as_written(row)) == (about, said, written)
 
 
+def test_what_only_an_earlier_result_fills_in_is_told_as_it_is_written() -> None:
+    late = {"texts": [[["body", "tags", 1], "of ${box.id}"]], "fields": {}, "values": {}, "rows": {}, "results": {}}
+    what = {"parameters": {}, "body": {"none": None, "tags": ["a", None]}, "late": late}
+
+    told = as_written(NewRow("1", "r", "call", "daytona", what, "createVolume"))
+
+    assert told == {"call": "daytona.createVolume", "body": {"none": None, "tags": ["a", "of ${box.id}"]}}
+
+
 def test_the_move_of_a_run_that_calls_nothing_is_a_step() -> None:
     assert (subject(WAIT), summary(WAIT)) == ("step", "step")
 
