@@ -1,7 +1,9 @@
 """`reactor dev`: everything on one machine, until Ctrl-C."""
 
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -63,5 +65,17 @@ Three things to try:
   3. Watch the queue as RQ sees it (rq is in .venv/bin):
      rq info -u '{fleet.server.url}'
 
+In another terminal, `reactor events ls`, `reactor jobs ls`, `reactor explain` and the like work after
+  export {_exported(fleet.environment)}
+
 Ctrl-C ends everything.
 """
+
+
+def _exported(environment: Mapping[str, str]) -> str:
+    """What tells a command in another terminal where this reactor is, from whatever directory it is called."""
+    where = {
+        "REACTOR_REDIS_URL": environment["REACTOR_REDIS_URL"],
+        "REACTOR_CONFIG": str(Path(environment["REACTOR_CONFIG"]).absolute()),
+    }
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in where.items())

@@ -1,8 +1,12 @@
 """`reactor dev`: everything on this machine until it is told to end, and nothing of it afterwards."""
 
+import os
 import shlex
 import signal
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -35,6 +39,23 @@ def test_the_first_of_three_things_to_try_works_as_printed(dev: Process) -> None
     assert answer.status_code == 200
     with Emulator(tries[1].split()[1].removesuffix("/emulator/calls")) as emulator:
         eventually(lambda: [sandbox["name"] for sandbox in emulator.sandboxes()] == ["sandbox-for-build-1"])
+
+
+def test_commands_in_another_terminal_work_after_the_export_that_is_printed(dev: Process, tmp_path: Path) -> None:
+    [line] = [line for line in dev.said.splitlines() if line.startswith("  export ")]
+    exported = dict(word.split("=", 1) for word in shlex.split(line)[1:])
+    environment = {"PATH": os.environ["PATH"], **exported}
+
+    results = [
+        subprocess.run(
+            [sys.executable, "-m", "reactor", *words], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        for words in (["events", "ls"], ["jobs", "ls"], ["rules", "ls"])
+    ]
+
+    assert set(exported) == {"REACTOR_REDIS_URL", "REACTOR_CONFIG"}
+    assert [result.returncode for result in results] == [0, 0, 0]
+    assert "no job is dead" in results[1].stderr
 
 
 @pytest.mark.parametrize(("number", "expected"), ENDS)
