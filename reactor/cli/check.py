@@ -9,8 +9,9 @@ import click
 
 from reactor.cli.catalog import json_option, settings_of
 from reactor.cli.shown import print_json
-from reactor.config import Inspection, inspect
+from reactor.config import Inspection
 from reactor.errors import ConfigError, Problem
+from reactor.rehearsal.suite import inspect_with_tests
 from reactor.review import masked
 
 WIDEST = 110
@@ -31,13 +32,15 @@ Examples:
 def check(directory: Path | None, strict: bool, as_json: bool) -> None:
     """Read, check and compile DIRECTORY as a process that starts would, and say all there is to say at once.
 
+    The tests beside the rules are run, too: one that fails is an error.
+
     Needs no server, no keys and no environment. Exits with 1 if there are errors: such a configuration is never brought
     into force.
     """
     directory = directory or settings_of(None).config
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no directory: name one, set REACTOR_CONFIG, or run where `config/` is")
-    found = inspect(directory)
+    found = inspect_with_tests(directory)
     if as_json:
         print_json(_value(found))
     else:

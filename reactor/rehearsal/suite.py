@@ -4,12 +4,14 @@ Owns where they are: `rules/*.test.yaml`. They are no part of a revision; what t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reactor.config import TESTS, Config, Directory
+from reactor.config import TESTS, Config, Directory, Inspection, inspect
 from reactor.errors import ConfigError, Problem
 from reactor.rehearsal.judge import Judged, judge
+from reactor.review import masked
 from reactor.rules.examples import ExampleFile
 from reactor.yaml12 import Document, load, validate
 
@@ -37,6 +39,30 @@ def run_tests(config: Config, directory: Path) -> list[Checked]:
     ]
 
 
+def inspect_with_tests(directory: Path) -> Inspection:
+    """All that is wrong with a directory, its tests included: those that fail keep it out of force as any error does."""
+    found = inspect(directory)
+    if found.config is None:
+        return found
+    try:
+        failed = failures(run_tests(found.config, directory))
+    except ConfigError as error:
+        failed = list(error.problems)
+    if not failed:
+        return found
+    shown = (replace(problem, message=masked(problem.message)) for problem in failed)
+    return Inspection(None, tuple(sorted((*found.problems, *shown))), {**found.texts, **_texts(Directory(directory))})
+
+
+def _texts(directory: Directory) -> dict[str, bytes]:
+    """The files of tests that can be read, by the names that problems say."""
+    texts = {}
+    for name in directory.names(f"rules/*{TESTS}"):
+        with suppress(OSError):  # said already, as a problem
+            texts[directory.place(name)] = directory.read(name)
+    return texts
+
+
 def _files(directory: Directory) -> list[tuple[Document, ExampleFile]]:
     files: list[tuple[Document, ExampleFile]] = []
     problems: list[Problem] = []
@@ -54,9 +80,10 @@ def _files(directory: Directory) -> list[tuple[Document, ExampleFile]]:
 
 
 def failures(tests: Iterable[Checked]) -> list[Problem]:
-    """What to say of the tests that did not pass."""
-    return [
-        Problem(each.file, each.line, 1, "\n  ".join([f"test failed: {each.judged.name}", *lines]))
-        for each in tests
-        for lines in each.judged.failures
-    ]
+    """What to say of the tests that did not pass: each once, with all that was not as expected."""
+    return [Problem(each.file, each.line, 1, _said(each.judged)) for each in tests if not each.passed]
+
+
+def _said(judged: Judged) -> str:
+    lines = (line for failure in judged.failures for line in failure)
+    return "\n  ".join([f"test failed: {judged.name}", *lines])

@@ -47,6 +47,7 @@ def test_a_typo_is_shown_in_its_line_with_a_mark_and_the_nearest_name(directory:
 
 def test_warnings_fail_only_when_that_is_asked_for(directory: Path) -> None:
     write(directory, "sandbox-for-${event.name}", "the-sandbox")
+    (directory / "rules" / "volumes.test.yaml").unlink()
 
     results = [checked(directory), checked(directory, "--strict")]
 
@@ -87,3 +88,37 @@ def test_a_directory_that_is_none_is_one_sentence(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "nowhere is no directory" in result.output
+
+
+FAILING = """\
+tests:
+  - name: nothing follows
+    events: [{event: volume.state.updated, id: vol-1, name: build-1, oldState: creating, newState: ready}]
+    expect: [{rule: sandbox-for-ready-volume, body: {name: other}}, {rule: nobody}]
+"""
+
+
+def test_a_test_that_fails_is_an_error_told_once_with_all_its_failures(directory: Path) -> None:
+    (directory / "rules" / "mine.test.yaml").write_text(FAILING)
+
+    result = checked(directory)
+    told = json.loads(checked(directory, "--json").stdout)
+
+    assert result.exit_code == 1
+    assert f"{directory}/rules/mine.test.yaml:2:1: error: test failed: nothing follows\n" in result.output
+    assert result.output.count("test failed") == 1
+    assert "sandbox-for-ready-volume" in result.output
+    assert "nobody" in result.output
+    assert "    2 |   - name: nothing follows" in result.output
+    assert result.output.endswith("1 error, 0 warnings\n")
+    assert [problem["severity"] for problem in told["problems"]] == ["error"]
+    assert told["revision"] is None
+
+
+def test_a_file_of_tests_that_is_none_is_an_error_too(directory: Path) -> None:
+    (directory / "rules" / "mine.test.yaml").write_text("tests:\n  - nme: x\n")
+
+    result = checked(directory)
+
+    assert result.exit_code == 1
+    assert "mine.test.yaml:2:5: error: found 'nme'" in result.output
