@@ -92,8 +92,8 @@ def _compiled(variables: Variables, source: str) -> Any:
     try:
         return _environment(variables).compile(source)
     except RuntimeError as error:
-        explained = _explain(str(error))
-        raise ExpressionError(explained + _meant(explained, [name for name, _ in variables])) from None
+        names = [name for name, _ in variables]
+        raise ExpressionError("; ".join(each + _meant(each, names) for each in _explain(str(error)))) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +244,23 @@ def template(value: Any, scope: Scope) -> tuple[Template, list[Fault]]:
     for path, text in _texts(value, ()):
         try:
             cut[text] = tuple(split(text))
-            for part in cut[text]:
-                if part.expression and part.text not in expressions:
-                    expressions[part.text] = scope.compile(part.text)
+            _compile_all(cut[text], scope, expressions)
         except ExpressionError as error:
             faults.append(Fault(path, f"in {quoted(text)}: {error}"))
     return Template(value, expressions, cut), faults
+
+
+def _compile_all(parts: Iterable["Part"], scope: Scope, expressions: dict[str, Expression]) -> None:
+    """Add the expressions of a text to those that are compiled. Raises ExpressionError with what is wrong with each."""
+    wrong = []
+    for part in parts:
+        if part.expression and part.text not in expressions:
+            try:
+                expressions[part.text] = scope.compile(part.text)
+            except ExpressionError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise ExpressionError("; ".join(dict.fromkeys(wrong)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,11 +334,14 @@ def _key(value: Any) -> str:
     return key
 
 
-def _explain(error: str) -> str:
-    found = re.search(r"<input>:\d+:\d+: (.*)", error)
-    if not found:
-        return _first_line(error)
-    return found[1].replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
+def _explain(error: str) -> list[str]:
+    """What is wrong first, and all names that nobody knows: other complaints often follow from the first."""
+    found = [
+        each.replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
+        for each in re.findall(r"<input>:\d+:\d+: (.*)", error)
+    ]
+    unknown = [each for each in found if each.startswith("undeclared reference")]
+    return list(dict.fromkeys([*found[:1], *unknown])) or [_first_line(error)]
 
 
 def _meant(explained: str, names: Collection[str]) -> str:

@@ -35,6 +35,11 @@ def rendered(value: Any, **data: Any) -> Any:
     ("source", "message"),
     [
         ("event.idd", "undeclared reference to 'event.idd'; did you mean 'event.id'?"),
+        (
+            "event.idd == 'a' && event.cout > 2 && event.idd != 'b'",
+            "undeclared reference to 'event.idd'; did you mean 'event.id'?; "
+            "undeclared reference to 'event.cout'; did you mean 'event.count'?",
+        ),
         ("event.quite_another", "undeclared reference to 'event.quite_another'"),
         ("event.id == 5", "no matching overload for '_==_' applied to '(string, int)'"),
         ("event.id + 1", "no matching overload"),
@@ -48,6 +53,16 @@ def test_a_wrong_expression_is_refused_when_it_is_compiled(source: str, message:
         Scope(FIELDS).compile(source)
 
     assert "\n" not in str(refused.value)
+
+
+def test_all_bad_references_of_a_text_are_told_together() -> None:
+    _, faults = template({"a": "${event.idd} of ${event.cout} in ${event.idd}, ${event.id}"}, Scope(FIELDS))
+
+    [told] = faults
+    assert told.message.endswith(
+        ": undeclared reference to 'event.idd'; did you mean 'event.id'?; "
+        "undeclared reference to 'event.cout'; did you mean 'event.count'?"
+    )
 
 
 @pytest.mark.parametrize(
