@@ -68,6 +68,17 @@ def complete_operation(ctx: click.Context, param: click.Parameter, incomplete: s
     return [name for operation in names if (name := f"{api}.{operation}").startswith(incomplete)]
 
 
+def complete_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The event types of the APIs that begin so; none of a configuration that can't be read."""
+    try:
+        apis = loaded(ctx.params.get("config")).apis.values()
+    except ConfigError:
+        return []
+    known = {name for api in apis for resource in api.provider.resources.values() for name in resource.events}
+    known |= {name for api in apis if api.webhooks for name in api.webhooks.webhooks}
+    return sorted(name for name in known if name.startswith(incomplete))
+
+
 def _documents(ctx: click.Context) -> dict[str, Path]:
     """Where each API's document is by convention: completing is quick, and needs no configuration that is right."""
     directory = Path(ctx.params.get("config") or os.environ.get("REACTOR_CONFIG", "config")) / "apis"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.catalog import complete_type, config_option, json_option, settings_of
 from reactor.cli.events import complete_event
 from reactor.cli.looking import looking
 from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
@@ -44,7 +44,15 @@ Examples:
 @click.argument("event", nargs=-1, metavar="[EVENT]...", shell_complete=complete_event)
 @since_option("Events accepted so long ago or later: 2h, 7d.")
 @click.option("--until", type=Length(), help="Events accepted so long ago or earlier.")
-@click.option("--type", "event_type", default="*", show_default=True, metavar="GLOB", help="Of these types only.")
+@click.option(
+    "--type",
+    "event_type",
+    default="*",
+    show_default=True,
+    metavar="GLOB",
+    shell_complete=complete_type,
+    help="Of these types only.",
+)
 @click.option("--dry-run", is_flag=True, help="Show which jobs the rules of now ask for, and replay nothing.")
 @yes_option
 @config_option

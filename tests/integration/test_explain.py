@@ -238,6 +238,21 @@ async def test_a_backtest_says_what_other_rules_would_have_done_and_changes_noth
     assert _keyspace(redis) == before
 
 
+async def test_a_shell_completes_what_explain_replay_and_backtest_ask_for(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    directory = configured()
+    cli = Commands(opened, {"REACTOR_CONFIG": str(directory)})
+    await decided(opened, load_config(directory), volume("error", name="data-1"))
+    entry = (await explained(opened, load_config(directory), "msg_0"))["event"]["entry"]
+
+    assert cli.completed(f"explain {entry[:5]}") == [f"plain,{entry}"]
+    assert cli.completed("explain msg_0 --rule ag") == ["plain,again"]
+    assert cli.completed(f"replay {entry[:5]}") == [f"plain,{entry}"]
+    assert cli.completed("replay --type volume.s") == ["plain,volume.state.updated"]
+    assert cli.completed(f"backtest {directory.parent}/con") == [f"dir,{directory.parent}/con"]
+
+
 CHAIN = """\
   - name: chain
     on: volume.state.updated
