@@ -144,6 +144,9 @@ class Resource(Model):
     name: Path = "$.name"
     state: Path = "$.state"
     labels: Path | None = None
+    replaces_labels: dict[str, Path] = Field(
+        {}, description="Operations that replace all labels, the reactor's too, and where their body has them."
+    )
     created: Path | None = Field(None, description="When it was made, by the API's clock: a time, or milliseconds.")
     error: Path | None = Field(None, description="Why it failed.")
     settled: list[str] = Field([], description="A wait may end here.")

@@ -345,6 +345,7 @@ def _operations(provider: Provider) -> Iterator[tuple[tuple[str | int, ...], str
         at = ("resources", kind)
         yield (*at, "read"), resource.read
         yield from (((*at, "find", operation), operation) for operation in resource.find)
+        yield from (((*at, "replaces_labels", operation), operation) for operation in resource.replaces_labels)
         yield from (((*at, "moves", number), operation) for number, operation in enumerate(resource.moves))
         if resource.listing:
             yield (*at, "list", "operation"), resource.listing.operation

@@ -1,13 +1,14 @@
 """Looks at each rule by itself, and then at all of them together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reactor.apis.client import Api
 from reactor.checks import EventFields
 from reactor.errors import Problem
 from reactor.review.circles import circles
 from reactor.review.emitted import unheard
+from reactor.review.labels import label_fault
 from reactor.review.names import name_fault
 from reactor.review.never import never
 from reactor.review.regexes import regex_faults
@@ -51,6 +52,13 @@ def _alone(rule: Rule, fields: EventFields, apis: Mapping[str, Api]) -> Iterator
         yield from regex_faults(action.model_dump(exclude={"if_exists"}), at)
         if isinstance(action, CallAction):
             name, _, operation = action.call.partition(".")
-            fault = name_fault(apis[name], operation, action.body, action.if_exists) if name in apis else None
-            if fault:
-                yield Fault((*at, *fault.path), fault.message, severity=fault.severity)
+            found = _call_faults(apis[name], operation, action) if name in apis else []
+            yield from (replace(fault, path=(*at, *fault.path)) for fault in found)
+
+
+def _call_faults(api: Api, operation: str, action: CallAction) -> list[Fault]:
+    found = (
+        name_fault(api, operation, action.body, action.if_exists),
+        label_fault(api, operation, action.body),
+    )
+    return [fault for fault in found if fault]

@@ -59,6 +59,29 @@ def test_patterns_that_can_never_hold_are_an_error(match: str, tmp_path: Path) -
     assert "error: found" in found[0]
 
 
+REPLACING = "daytona.replaceLabels\n        parameters: {sandboxIdOrName: s}\n        body: "
+
+
+@pytest.mark.parametrize("body", ['{labels: {team: "${event.name}"}}', '"${event.data}"'])
+def test_a_call_that_takes_the_label_of_the_reactor_off_is_a_warning(body: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(call=REPLACING + body))
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:6:15: warning: found replaceLabels, which replaces all labels of a sandbox")
+
+
+def test_labels_of_what_the_reactor_does_not_label_may_be_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "config"
+    shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
+    (directory / "rules").mkdir()
+    (directory / "rules" / "r.yaml").write_text("rules:\n" + rule(call=REPLACING + "{labels: {team: a}}"), "utf-8")
+    api = directory / "apis" / "daytona.yaml"
+    text = api.read_text("utf-8")
+    api.write_text(text.replace("resource: sandbox\n    labels: $.labels\n", "resource: sandbox\n"), "utf-8")
+
+    assert inspect(directory).problems == ()
+
+
 def test_a_range_without_numbers_is_an_error(tmp_path: Path) -> None:
     call = "daytona.getVolume\n        parameters: {volumeId: v}"
     found = said(tmp_path, rule(on="other.event", match='{size: {numeric: [">", 5, "<", 3]}}', call=call))
