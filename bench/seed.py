@@ -11,7 +11,6 @@ APIs were asked; then lets a plain poller do the same on the same emulator. Take
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -88,7 +87,7 @@ def measure(runs: int) -> Measured:
     """Try everything, one thing after the other."""
     with tempfile.TemporaryDirectory(prefix="reactor-bench-") as directory, ExitStack() as stack:
         config = _without_rules(Path(directory))
-        fleet = FleetPlan(Path(directory), config, time_scale=PACE).start(stack)
+        fleet = FleetPlan(Path(directory), config, time_scale=PACE, probe=PROBE).start(stack)
         emulator = stack.enter_context(Emulator(fleet.emulator_url))
         return asyncio.run(_with_store(fleet, emulator, config, runs))
 
@@ -254,7 +253,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args()
-    os.environ["REACTOR_PROBE"] = str(PROBE)  # for the processes that are started
     measured = asdict(measure(options.runs))
     print(
         json.dumps(measured)

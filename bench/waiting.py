@@ -45,6 +45,9 @@ UNSEEN = 3.0
 PACE = 0.01
 """How long the emulator's own states last, against Daytona's: what is measured is the reactor."""
 
+PROBE = 30.0
+"""Seconds between two looks of a wait, as in production: what is measured is how events end waits."""
+
 SENDERS = 64
 """Deliveries under way at once, as a provider with many customers has them."""
 
@@ -77,7 +80,7 @@ def measure(runs: int) -> Waited:
     """Let so many runs wait and then end."""
     with tempfile.TemporaryDirectory(prefix="reactor-bench-") as directory, ExitStack() as stack:
         config = _without_rules(Path(directory))
-        fleet = FleetPlan(Path(directory), config, time_scale=PACE).start(stack)
+        fleet = FleetPlan(Path(directory), config, time_scale=PACE, probe=PROBE).start(stack)
         emulator = stack.enter_context(Emulator(fleet.emulator_url))
         return asyncio.run(_Bench(fleet, emulator, config, runs).run())
 

@@ -67,7 +67,8 @@ class Fleet:
 class FleetPlan:
     """What to start. `directory` keeps the data and, unless `log` is given, the children's logs.
 
-    With `web_port` 0, every listener takes a free port.
+    With `web_port` 0, every listener takes a free port. `probe` is in seconds; unsaid, it is as short as the time scale makes
+    everything else.
     """
 
     directory: Path
@@ -76,6 +77,7 @@ class FleetPlan:
     web_port: int = 0
     emulator_port: int = 0
     log: IO[str] | None = None
+    probe: float | None = None
     secret: str = field(default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode())
 
     def start(self, stack: ExitStack) -> Fleet:
@@ -104,7 +106,7 @@ class FleetPlan:
 
     def _environment(self, redis_url: str) -> dict[str, str]:
         return {
-            "REACTOR_PROBE": str(min(PROBE, max(1.0, PROBE * self.time_scale))),
+            "REACTOR_PROBE": str(self.probe or min(PROBE, max(1.0, PROBE * self.time_scale))),
             **os.environ,
             "REACTOR_REDIS_URL": redis_url,
             "REACTOR_CONFIG": str(self.config),
