@@ -6,7 +6,7 @@ a ConfigError with every problem of every file; nothing is half loaded.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,7 @@ from reactor.checks import Known
 from reactor.config.files import Directory, Files, Kept
 from reactor.config.model import Config, SecretsFile, SourceEntry, SourcesFile, TargetsFile, WorkflowFile
 from reactor.config.policy import PolicyFile, unknown_names
-from reactor.config.rulebook import compile_rules
+from reactor.config.rulebook import compile_rules, sound_rules
 from reactor.errors import ConfigError, Problem
 from reactor.events import OURSELVES
 from reactor.plugins import Plugged, plugged
@@ -97,7 +97,7 @@ class _Loader:
         policy_files = self._read(self._names("policy.yaml"), PolicyFile)
         openapis = self._openapis(provider_files)
         sound = not self._errors()
-        rule_files = self._read(self._names("rules/*.yaml"), RuleFile)
+        rule_files = self._read(self._names("rules/*.yaml"), RuleFile, sound_rules)
         self._strays()
         if not sound:
             self._raise_errors()
@@ -139,18 +139,32 @@ class _Loader:
         if errors := self._errors():
             raise ConfigError(*errors)
 
-    def _read(self, names: Iterable[str], model: type[M]) -> list[tuple[Document, M]]:
-        """The files that are sound, each as its document and its model."""
+    def _read(
+        self, names: Iterable[str], model: type[M], part: Callable[[Document], Document] | None = None
+    ) -> list[tuple[Document, M]]:
+        """The files that are sound, each as its document and its model; of others the `part` of it that is sound."""
         files = []
         for name in names:
             try:
                 if not name.endswith(TESTS) and (content := self._content(name)) is not None:
                     self.problems += leaks(self.files.place(name), content.decode("utf-8", "replace"))
                     document = load(content, self.files.place(name))
-                    files.append((document, validate(document, model)))
+                    files.append(self._checked(document, model, part))
             except ConfigError as error:
                 self.problems += error.problems
         return files
+
+    def _checked(
+        self, document: Document, model: type[M], part: Callable[[Document], Document] | None
+    ) -> tuple[Document, M]:
+        try:
+            return document, validate(document, model)
+        except ConfigError as error:
+            if part is None:
+                raise
+            self.problems += error.problems
+        sound = part(document)
+        return sound, validate(sound, model)
 
     def _openapis(self, files: Iterable[tuple[Document, Provider]]) -> dict[str, OpenApi]:
         """The OpenAPI documents that provider files name, those that are sound."""

@@ -1,7 +1,9 @@
 """Compiles and checks the rules of all files together, with what they refer to. Reads no file."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+
+from pydantic import ValidationError
 
 from reactor.checks import EventFields, Known, rule_faults
 from reactor.config.policy import PolicyFile, policy_faults
@@ -11,7 +13,7 @@ from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule, RuleFile, RunAction
-from reactor.yaml12 import Document
+from reactor.yaml12 import Document, Path, Place
 
 
 def compile_rules(
@@ -44,6 +46,40 @@ def compile_rules(
         if not faults:
             sound.append(each)
     return list(compiled.values()), [*problems, *review(sound, known.apis)]
+
+
+def sound_rules(document: Document) -> Document:
+    """A file of rules without those whose structure is wrong, so that what the others mean is checked in the same pass.
+
+    Of a file that is no list of rules under `rules` and nothing else, no rule is.
+    """
+    rules = document.data.get("rules") if isinstance(document.data, dict) and len(document.data) == 1 else None
+    rules = rules if isinstance(rules, list) else []
+    kept = [number for number, rule in enumerate(rules) if _is_sound(rule)]
+    moved = {before: now for now, before in enumerate(kept)}
+    return Document(
+        document.file,
+        {"rules": [rules[number] for number in kept]},
+        _moved(document.values, moved),
+        _moved(document.keys, moved),
+    )
+
+
+def _is_sound(rule: object) -> bool:
+    try:
+        Rule.model_validate(rule)
+    except ValidationError:
+        return False
+    return True
+
+
+def _moved(places: Mapping[Path, Place], moved: Mapping[int, int]) -> dict[Path, Place]:
+    """The places of the rules that are kept, by the numbers that they have now."""
+    return {
+        (path[0], moved[int(path[1])], *path[2:]) if len(path) > 1 else path: place
+        for path, place in places.items()
+        if len(path) < 2 or path[1] in moved
+    }
 
 
 def _each(files: Sequence[tuple[Document, RuleFile]]) -> Iterator[Reviewed]:

@@ -265,6 +265,29 @@ def test_the_sources_of_one_organization_share_the_state_table_of_their_api(dire
     assert tables == ["things", "things", "stranger", "retired"]
 
 
+def test_a_rule_of_wrong_structure_hides_no_mistake_of_the_others_in_its_file(directory: Path) -> None:
+    rules = directory / "rules" / "things.yaml"
+    broken, wrong = "  - {name: broken, on: thing.ready}\n", rules.read_text().replace("${event.id}", "${event.idd}")
+    rules.write_text(wrong.replace("rules:\n", f"rules:\n{broken}") + broken.replace("broken", "again"))
+
+    found = problems(directory)
+
+    assert [each.partition(": ")[0] for each in found] == [
+        "rules/things.yaml:2:5",
+        "rules/things.yaml:9:31",
+        "rules/things.yaml:10:5",
+    ], found
+    assert "undeclared reference to 'event.idd'" in found[1]
+
+
+def test_a_file_that_is_no_list_of_rules_is_told_so_once(directory: Path) -> None:
+    (directory / "rules" / "things.yaml").write_text("rules: {a: 1}\n")
+
+    [told] = problems(directory)
+
+    assert told.startswith("rules/things.yaml:1:8: found a mapping")
+
+
 @pytest.mark.parametrize("name", ["secrets.yaml", "sources.yaml"])
 def test_a_missing_file_is_named(directory: Path, name: str) -> None:
     (directory / name).unlink()
