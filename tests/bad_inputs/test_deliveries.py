@@ -13,7 +13,6 @@ import orjson
 import pytest
 from conftest import SECRET
 from deliveries import BODIES, ODD, PARSER, SIGNATURES, STRANGER, Accepted, Delivery, Refused, payload
-from e2e.process import eventually as appears
 from redis import Redis
 from stage import eventually, iso, now_ms
 from web import OLD_SECRET, Web, serving, traces
@@ -37,7 +36,6 @@ def redis(server: EmbeddedServer) -> Iterator[Redis]:
 @pytest.fixture(scope="module")
 def web(server: EmbeddedServer, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with serving(server.url, tmp_path_factory.mktemp("bad"), dispatch=True, REACTOR_BODY_TIMEOUT="10") as web:
-        appears(lambda: "process" in kept(redis))  # it tells of itself, last, after it has begun to listen
         yield web
 
 
