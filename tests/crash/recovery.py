@@ -4,6 +4,7 @@ Owns measuring. What is promised is the lease and eight seconds, for 99 of 100.
 """
 
 import asyncio
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from crash.nursery import until
 from crash.observer import KEYS
 from crash.stand import LEASE, Stand, stand_in
 
-IN_HAND = 12
-"""Jobs that a worker has when it is killed."""
+ASKED = 12
+"""Jobs that a worker is given. It is killed once it has half of them in hand: some may be done before the last begins."""
 
 PATIENCE = 60.0
 
@@ -28,8 +29,10 @@ async def recoveries(directory: Path, samples: int) -> list[float]:
     took: list[float] = []
     async with stand_in(directory) as stand:
         await stand.fleet.start(("web-1", "dispatch-1"))
-        for number in range(-(-samples // IN_HAND)):
+        for number in itertools.count():
             took += await _kill_one(stand, number)
+            if len(took) >= samples:
+                break
     return took
 
 
@@ -37,16 +40,16 @@ async def _kill_one(stand: Stand, number: int) -> list[float]:
     await stand.fleet.retire("work")
     await stand.weather(create_delay=2.0)
     await stand.fleet.begin("work-1")
-    names = [f"{BUILD}{number:03}-{each:03}" for each in range(IN_HAND)]
+    names = [f"{BUILD}{number:03}-{each:03}" for each in range(ASKED)]
     asking = asyncio.create_task(stand.load.ask_for(names, 0.0))
     in_hand: dict[Any, Any] = {}
 
-    async def has_all() -> bool:
+    async def has_many() -> bool:
         in_hand.clear()
         in_hand.update({key: row for key, row in (await _rows(stand)).items() if row[b"state"] == b"running"})
-        return len(in_hand) == IN_HAND
+        return len(in_hand) >= ASKED // 2
 
-    assert await until(has_all, PATIENCE), f"{len(in_hand)} jobs in hand"
+    assert await until(has_many, PATIENCE), f"{len(in_hand)} jobs in hand"
     await stand.fleet.begin("work-2")
     await stand.weather()
     killed = time.time()
