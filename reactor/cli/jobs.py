@@ -112,7 +112,7 @@ def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
     wanted = _wanted_of(FINISHED + OPEN, **given)
     found = asyncio.run(_found(config, wanted, limit))
     _print(found, as_json=as_json)
-    if not found:
+    if not found and not as_json:
         click.echo(_none(wanted), err=True)
     if len(found) == limit:
         click.echo(f"there may be more: --limit {limit} shows no further", err=True)

@@ -17,7 +17,10 @@ from crash.observer import KEYS
 from crash.stand import LEASE, Stand, stand_in
 
 ASKED = 12
-"""Jobs that a worker is given. It is killed once it has half of them in hand: some may be done before the last begins."""
+"""Jobs that a worker is given, and has in hand, all of them, when it is killed."""
+
+SLOW = 6.0
+"""Seconds that the API takes for a create, so that the first job still waits when the last one begins."""
 
 PATIENCE = 60.0
 
@@ -38,7 +41,7 @@ async def recoveries(directory: Path, samples: int) -> list[float]:
 
 async def _kill_one(stand: Stand, number: int) -> list[float]:
     await stand.fleet.retire("work")
-    await stand.weather(create_delay=2.0)
+    await stand.weather(create_delay=SLOW)
     await stand.fleet.begin("work-1")
     names = [f"{BUILD}{number:03}-{each:03}" for each in range(ASKED)]
     asking = asyncio.create_task(stand.load.ask_for(names, 0.0))
@@ -47,7 +50,7 @@ async def _kill_one(stand: Stand, number: int) -> list[float]:
     async def has_many() -> bool:
         in_hand.clear()
         in_hand.update({key: row for key, row in (await _rows(stand)).items() if row[b"state"] == b"running"})
-        return len(in_hand) >= ASKED // 2
+        return len(in_hand) == ASKED
 
     assert await until(has_many, PATIENCE), f"{len(in_hand)} jobs in hand"
     await stand.fleet.begin("work-2")

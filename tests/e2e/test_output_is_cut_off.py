@@ -20,5 +20,4 @@ def test_142_a_command_needs_no_standard_input(machine: Machine) -> None:
 
     ended = subprocess.run(["bash", "-c", command], env=machine.environment, capture_output=True, text=True, timeout=60)
 
-    assert (ended.returncode, ended.stdout.strip()) == (0, "[]")
-    assert "Traceback" not in ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
