@@ -115,7 +115,8 @@ class Fleet:
             old = [name for name in self.members if name.startswith(f"{role}-")]
             await self.start(f"{name}-new" for name in old)
             for name in old:
-                await until(partial(self._has_begun, f"{name}-new"), SERVER_PATIENCE)
+                begun = await until(partial(self._has_begun, f"{name}-new"), SERVER_PATIENCE)
+                assert begun, f"{name}-new says nothing"
             await self.retire(role, old)
 
     async def _has_begun(self, name: str) -> bool:

@@ -82,10 +82,15 @@ class Nursery:
     async def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], output: Path, log: Path, *, skew: float = 0.0
     ) -> Child | None:
-        """Run `reactor arguments`, its clock `skew` seconds ahead; None when it has ended before it could be watched."""
+        """Run `reactor arguments`, its clock `skew` seconds ahead; None when it has ended before it could be watched.
+
+        `output` is there and empty when this returns, however late the process comes to write to it: what is read there
+        is what this one has said, not the one before it.
+        """
         asked = {"arguments": list(arguments), "environment": dict(environment), "skew": skew}
         asked |= {"output": str(output), "log": str(log)}
         async with self._one_at_a_time:
+            await asyncio.to_thread(output.write_bytes, b"")
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -128,7 +133,7 @@ def become(asked: Mapping[str, object]) -> None:
     os.environ.update(environment)
     for descriptor, path, flags in (
         (0, os.devnull, os.O_RDONLY),
-        (1, str(asked["output"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (1, str(asked["output"]), os.O_WRONLY | os.O_APPEND),
         (2, str(asked["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND),
     ):
         os.dup2(os.open(path, flags, 0o600), descriptor)
