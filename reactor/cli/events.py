@@ -10,7 +10,7 @@ from reactor.cli.catalog import config_option, json_option
 from reactor.cli.looking import looking
 from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines
 from reactor.errors import NotFound, NotPossible, ReactorError
-from reactor.operate.events import event_detail, event_found, event_value, retry_event
+from reactor.operator.events import event_detail, event_found, event_value, retry_event
 from reactor.store.logged import Logged
 
 EXAMPLES = """\b

@@ -12,9 +12,9 @@ from reactor.cli.events import event_argument
 from reactor.cli.looking import looking
 from reactor.cli.shown import clock, print_json
 from reactor.config import load_config
-from reactor.operate.events import event_found
-from reactor.operate.explain import explain as explain_event
-from reactor.operate.explain import explanation_value
+from reactor.operator.events import event_found
+from reactor.operator.explain import explain as explain_event
+from reactor.operator.explain import explanation_value
 from reactor.rehearsal.judge import clause
 
 

@@ -25,7 +25,7 @@ from reactor.cli.shown import (
     yes_option,
 )
 from reactor.errors import NotFound, NotPossible, ReactorError
-from reactor.operate.jobs import (
+from reactor.operator.jobs import (
     cancel_job,
     job_detail,
     job_found,

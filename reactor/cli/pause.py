@@ -12,9 +12,9 @@ from reactor.cli.looking import looking
 from reactor.cli.shown import Length, clock, operator, print_json, print_lines
 from reactor.config import Config
 from reactor.errors import ConfigError
-from reactor.operate.brakes import pause as pause_scope
-from reactor.operate.brakes import pause_value, scope_of
-from reactor.operate.brakes import resume as resume_scope
+from reactor.operator.brakes import pause as pause_scope
+from reactor.operator.brakes import pause_value, scope_of
+from reactor.operator.brakes import resume as resume_scope
 from reactor.store.brakes import Pause, Scope
 
 EXAMPLES = """\b

@@ -17,8 +17,8 @@ from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.errors import StoreUnavailable
 from reactor.handlers.context import Context
-from reactor.operations.listener import create_operations
-from reactor.operations.parts import Operations
+from reactor.http_api.listener import create_listener
+from reactor.http_api.parts import Parts
 from reactor.queue import JobQueue
 from reactor.reconcile import Reconciler
 from reactor.reload import Live, Reloader
@@ -86,8 +86,8 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     async with opened(settings) as (store, queue):
         app = create_app(Web(settings, store, live))
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
-            operations = Operations("serve", settings, store, queue, live, stopping)
-            async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
+            parts = Parts("serve", settings, store, queue, live, stopping)
+            async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
 
                 def on_listening(url: str) -> None:
                     on_ready(f"reactor listens on {url}")
@@ -101,13 +101,13 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
 
 
 @asynccontextmanager
-async def _operated(settings: Settings, operations: Operations) -> AsyncIterator[str]:
+async def _operated(settings: Settings, parts: Parts) -> AsyncIterator[str]:
     """The operations listener, from before the process works until after it ended; yields the line that says where."""
     port = settings.operations_port
-    port = OPERATIONS_PORTS[operations.process] if port is None else port
+    port = OPERATIONS_PORTS[parts.process] if port is None else port
     at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ended = asyncio.Event()
-    server = Server(settings, create_operations(operations), at.set_result, connections=OPERATIONS_CONNECTIONS)
+    server = Server(settings, create_listener(parts), at.set_result, connections=OPERATIONS_CONNECTIONS)
     with listening(settings.operations_host, port, "REACTOR_OPERATIONS_HOST or REACTOR_OPERATIONS_PORT") as listener:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(listener, ended))
@@ -122,8 +122,8 @@ async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
     live = Live.load(settings.config)
     async with opened(settings) as (store, queue):
         with stop_on_signals() as stopping:
-            operations = Operations("dispatch", settings, store, queue, live, stopping)
-            async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
+            parts = Parts("dispatch", settings, store, queue, live, stopping)
+            async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
                 _start_dispatcher(tasks, settings, live, store, queue, stopping)
                 tasks.create_task(_reloader(settings, live, store, "dispatch").run(stopping))
                 on_ready(f"reactor dispatches (revision {live.config.revision})")
@@ -157,8 +157,8 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
                 runner = Runner(live.config, store, queue, probe=settings.probe)
                 context = Context(settings, live.config, store.log, store.ledger, store.brakes, client, runner, live)
                 worker = Worker(store, queue, context)
-                operations = Operations("work", settings, store, queue, live, stopping)
-                async with _operated(settings, operations) as announced, asyncio.TaskGroup() as tasks:
+                parts = Parts("work", settings, store, queue, live, stopping)
+                async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
                     tasks.create_task(Watcher(store, queue, live, polls, settings).run(stopping))
                     tasks.create_task(Reconciler(store, live, client, settings).run(stopping))

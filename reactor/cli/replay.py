@@ -15,10 +15,10 @@ from reactor.cli.looking import looking
 from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
 from reactor.config import load_config
 from reactor.errors import ReactorError
-from reactor.operate.backtest import jobs_of, verdict_of
-from reactor.operate.events import event_found
-from reactor.operate.replay import Span, events_in, would_follow
-from reactor.operate.replay import replay as replay_events
+from reactor.operator.backtest import jobs_of, verdict_of
+from reactor.operator.events import event_found
+from reactor.operator.replay import Span, events_in, would_follow
+from reactor.operator.replay import replay as replay_events
 from reactor.rehearsal.backtest import Change, changes, memory, rehearsed
 from reactor.rehearsal.rehearse import Job
 from reactor.store.logged import Logged

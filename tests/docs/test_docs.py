@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from reactor.cli import COMMANDS, reactor
 from reactor.config import load_config
-from reactor.operations.api import STATUSES, ApiRoute
-from reactor.operations.table import ROUTES
+from reactor.http_api.api import STATUSES, ApiRoute
+from reactor.http_api.table import ROUTES
 from reactor.settings import Settings
 from reactor.tokens import Tokens
 from reactor.webhook import Reason
@@ -156,7 +156,7 @@ def _takes(route: ApiRoute) -> str:
 
 
 def test_every_reason_of_the_api_is_documented() -> None:
-    sources = "".join(path.read_text("utf-8") for path in (ROOT / "reactor" / "operations").glob("*.py"))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "reactor" / "http_api").glob("*.py"))
     reasons = set(re.findall(r'(?:RequestRejected|problem)\(\s*\d+,\s*"(\w+)"', sources))
     reasons |= {reason for _, reason in STATUSES.values()}
 

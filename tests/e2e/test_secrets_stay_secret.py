@@ -23,7 +23,7 @@ from e2e.machine import CONFIG, Machine, signed, volume_event
 from e2e.process import Process, eventually
 from e2e.volume_run import start_run
 from reactor.emulator.client import Emulator
-from reactor.operations.table import ROUTES
+from reactor.http_api.table import ROUTES
 from reactor.tokens import hash_of, new_token
 
 SECRETS = {

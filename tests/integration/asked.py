@@ -12,8 +12,8 @@ from at_work import served
 from conftest import CONFIG, Opened
 
 from reactor.config import load_config
-from reactor.operations.listener import create_operations
-from reactor.operations.parts import Operations
+from reactor.http_api.listener import create_listener
+from reactor.http_api.parts import Parts
 from reactor.reload import Live
 from reactor.tokens import Role, new_token
 
@@ -23,7 +23,7 @@ class Api:
     """A listener: its address, the file of its tokens, and one token of each role."""
 
     url: str
-    parts: Operations
+    parts: Parts
     tokens: dict[Role, str]
 
     def client(self, token: str = "") -> httpx2.AsyncClient:
@@ -44,6 +44,6 @@ async def listening(opened: Opened, directory: Path) -> AsyncIterator[Api]:
     lines = [f"  {role}r: {{role: {role}, sha256: {digest}}}" for role, (_, digest) in made.items()]
     (directory / "tokens.yaml").write_text("\n".join(["tokens:", *lines]), "utf-8")
     settings = opened.settings.model_copy(update={"tokens": directory / "tokens.yaml", "body_timeout": 1.0})
-    parts = Operations("serve", settings, opened.store, opened.queue, Live(load_config(CONFIG)), asyncio.Event())
-    async with served(create_operations(parts)) as url:
+    parts = Parts("serve", settings, opened.store, opened.queue, Live(load_config(CONFIG)), asyncio.Event())
+    async with served(create_listener(parts)) as url:
         yield Api(url, parts, {"read": made["read"][0], "operate": made["operate"][0]})

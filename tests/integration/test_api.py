@@ -14,7 +14,7 @@ from stage import append, new_row, planned, volume
 from structlog.testing import capture_logs
 from test_jobs import dumped, ended, in_every_state
 
-from reactor.operations.table import ROUTES
+from reactor.http_api.table import ROUTES
 
 INPUTS = {"volumeName": "data", "snapshot": "base"}
 RUN = {"workflow": "volume-and-sandbox", "inputs": INPUTS}

@@ -9,7 +9,7 @@ from conftest import Opened
 from emulated import Emulated, emulating
 from stage import claimed, ended, eventually, expired, planned, working
 
-from reactor.operate.runs import retry_run
+from reactor.operator.runs import retry_run
 from reactor.store.ledger import Ending, Row
 from reactor.store.plans import NewRow
 

@@ -15,8 +15,8 @@ from stage import append, volume
 from reactor.cli.explain import lines
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
-from reactor.operate.events import event_found
-from reactor.operate.explain import explain, explanation_value
+from reactor.operator.events import event_found
+from reactor.operator.explain import explain, explanation_value
 from reactor.reload import Live
 from reactor.store.brakes import Scope
 

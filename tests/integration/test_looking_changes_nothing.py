@@ -17,7 +17,7 @@ from test_jobs import dumped, in_every_state
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
-from reactor.operations.table import ROUTES
+from reactor.http_api.table import ROUTES
 from reactor.reload import Live
 from reactor.runs import Runner
 from reactor.store.brakes import Scope

@@ -8,7 +8,7 @@ from conftest import Opened
 from stage import eventually
 
 from reactor.errors import NotPossible
-from reactor.operate.runs import cancel_run, retry_run
+from reactor.operator.runs import cancel_run, retry_run
 
 OPERATOR = "somebody at somewhere"
 

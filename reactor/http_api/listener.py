@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reactor.guard import problem
-from reactor.operations.api import endpoint
-from reactor.operations.parts import Operations
-from reactor.operations.probes import Probes
-from reactor.operations.table import ROUTES
+from reactor.http_api.api import endpoint
+from reactor.http_api.parts import Parts
+from reactor.http_api.probes import Probes
+from reactor.http_api.table import ROUTES
 
 
-def create_operations(parts: Operations) -> Starlette:
+def create_listener(parts: Parts) -> Starlette:
     """All routes of one process."""
     probes = Probes(parts)
     app = Starlette(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from reactor.errors import ConfigError, NotFound, NotPossible, ReactorError, RequestRejected, StoreError
 from reactor.guard import RETRY_AFTER, check_framing, problem, read_body
-from reactor.operations.parts import Operations
+from reactor.http_api.parts import Parts
 from reactor.tokens import Holder, Role
 
 BEARER = re.compile(r"bearer +([\x21-\x7e]{1,512})", re.IGNORECASE)
@@ -62,13 +62,13 @@ class ApiRoute:
     method: str
     path: str
     role: Role
-    perform: Callable[[Operations, Asked], Awaitable[Answer]]
+    perform: Callable[[Parts, Asked], Awaitable[Answer]]
     says: str
     query: tuple[str, ...] = ()
     body: tuple[str, ...] = field(default=())
 
 
-def endpoint(parts: Operations, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(parts: Parts, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
     """The ASGI endpoint of a route: guard, perform, answer."""
 
     async def answer(request: Request) -> Response:
@@ -98,7 +98,7 @@ def _with_challenge(answer: Response) -> Response:
     return answer
 
 
-async def _asked(parts: Operations, route: ApiRoute, request: Request) -> Asked:
+async def _asked(parts: Parts, route: ApiRoute, request: Request) -> Asked:
     """Who asks for what. Raises RequestRejected before anything of a stranger's body is read."""
     headers = tuple(request.scope["headers"])
     check_framing(headers)
@@ -112,7 +112,7 @@ async def _asked(parts: Operations, route: ApiRoute, request: Request) -> Asked:
     return Asked(holder, request.path_params, query, body, request.headers.get("idempotency-key"))
 
 
-def _holder(parts: Operations, headers: tuple[tuple[bytes, bytes], ...]) -> Holder:
+def _holder(parts: Parts, headers: tuple[tuple[bytes, bytes], ...]) -> Holder:
     try:
         if not parts.tokens.entries():
             raise RequestRejected(
@@ -144,7 +144,7 @@ def _query(request: Request, known: tuple[str, ...]) -> dict[str, str]:
     return dict(given)
 
 
-async def _body(parts: Operations, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+async def _body(parts: Parts, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
     """The JSON object of a request; an absent one is empty."""
     content = await read_body(request, limit=parts.settings.body_limit, seconds=parts.settings.body_timeout)
     try:

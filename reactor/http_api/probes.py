@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from reactor.errors import StoreError, StoreUnavailable
+from reactor.http_api.parts import Parts
 from reactor.metrics import render_metrics, render_process_metrics
-from reactor.operations.parts import Operations
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -15,7 +15,7 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 class Probes:
     """Answers of one process."""
 
-    def __init__(self, parts: Operations) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     async def livez(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The table of the HTTP API: every route, who may use it, what it takes and what does it."""
 
-from reactor.operations import events, jobs, pauses, runs
-from reactor.operations.api import ApiRoute
+from reactor.http_api import events, jobs, pauses, runs
+from reactor.http_api.api import ApiRoute
 
 ROUTES = (
     ApiRoute("GET", "/runs", "read", runs.ls, "runs, the newest first", query=("limit",)),

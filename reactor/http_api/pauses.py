@@ -1,22 +1,22 @@
-"""Routes of pauses: they read what is asked, and `operate` does it."""
+"""Routes of pauses: they read what is asked, and `reactor.operator` does it."""
 
 from reactor.errors import RequestRejected
-from reactor.operate.brakes import pause, pause_value, resume, scope_of
-from reactor.operations.api import Answer, Asked
-from reactor.operations.asking import text_of
-from reactor.operations.parts import Operations
+from reactor.http_api.api import Answer, Asked
+from reactor.http_api.asking import text_of
+from reactor.http_api.parts import Parts
+from reactor.operator.brakes import pause, pause_value, resume, scope_of
 from reactor.store.brakes import Scope
 
 LONGEST_REASON = 500
 LONGEST_PAUSE = 366 * 86400
 
 
-async def ls(parts: Operations, asked: Asked) -> Answer:
+async def ls(parts: Parts, asked: Asked) -> Answer:
     """What is paused now."""
     return Answer([pause_value(each) for each in await parts.store.brakes.pauses()])
 
 
-async def begin(parts: Operations, asked: Asked) -> Answer:
+async def begin(parts: Parts, asked: Asked) -> Answer:
     """Pause everything, one API or one rule."""
     seconds = asked.body.get("for")
     good = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= LONGEST_PAUSE
@@ -29,13 +29,13 @@ async def begin(parts: Operations, asked: Asked) -> Answer:
     return Answer([pause_value(each) for each in paused])
 
 
-async def end(parts: Operations, asked: Asked) -> Answer:
+async def end(parts: Parts, asked: Asked) -> Answer:
     """Resume what was paused."""
     _, left = await resume(parts.store, _scope(parts, asked, new=False), who=asked.who)
     return Answer([pause_value(each) for each in left])
 
 
-def _scope(parts: Operations, asked: Asked, *, new: bool) -> Scope:
+def _scope(parts: Parts, asked: Asked, *, new: bool) -> Scope:
     """What is meant; to resume, also what is not configured any more."""
     names = {name: text_of(asked.body, name) for name in ("api", "rule") if asked.body.get(name) is not None}
     if len(names) == 2:

@@ -13,8 +13,8 @@ from reactor.tokens import Tokens
 
 
 @dataclass
-class Operations:
-    """The parts. `process` is the command that runs; `stopping` is set once it was told to end."""
+class Parts:
+    """What every answer may use. `process` is the command that runs; `stopping` is set once it was told to end."""
 
     process: str
     settings: Settings

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reactor.errors import RequestRejected
-from reactor.operations.api import Asked
+from reactor.http_api.api import Asked
 
 MOST = 1000
 """Things that one answer lists."""

@@ -13,8 +13,8 @@ import orjson
 from reactor.config import Config
 from reactor.errors import DeliveryRejected, NotFound
 from reactor.events import Event
-from reactor.operate.events import event_value
-from reactor.operate.jobs import job_value
+from reactor.operator.events import event_value
+from reactor.operator.jobs import job_value
 from reactor.reload import kept_config
 from reactor.rules.match import Decision
 from reactor.store.brakes import Pause

@@ -1,18 +1,18 @@
-"""Routes of runs: they read what is asked, and `operate` does it."""
+"""Routes of runs: they read what is asked, and `reactor.operator` does it."""
 
 from typing import Any
 from uuid import uuid4
 
 from reactor.errors import RequestRejected
-from reactor.operate.runs import cancel_run, retry_run, run_found, run_id_of, run_value, start_run
-from reactor.operations.api import Answer, Asked
-from reactor.operations.asking import limit_of, text_of
-from reactor.operations.parts import Operations
+from reactor.http_api.api import Answer, Asked
+from reactor.http_api.asking import limit_of, text_of
+from reactor.http_api.parts import Parts
+from reactor.operator.runs import cancel_run, retry_run, run_found, run_id_of, run_value, start_run
 
 LONGEST_KEY = 256
 
 
-async def start(parts: Operations, asked: Asked) -> Answer:
+async def start(parts: Parts, asked: Asked) -> Answer:
     """Begin a run: 201, or 200 when the key had begun it before."""
     inputs: Any = asked.body.get("inputs", {})
     if not isinstance(inputs, dict):
@@ -31,21 +31,21 @@ async def start(parts: Operations, asked: Asked) -> Answer:
     return Answer(run_value(run), 201 if fresh else 200)
 
 
-async def ls(parts: Operations, asked: Asked) -> Answer:
+async def ls(parts: Parts, asked: Asked) -> Answer:
     """The runs that began last, the newest first."""
     return Answer([run_value(run) for run in await parts.store.runs.newest(count=limit_of(asked))])
 
 
-async def show(parts: Operations, asked: Asked) -> Answer:
+async def show(parts: Parts, asked: Asked) -> Answer:
     """One run, with its steps."""
     return Answer(run_value(await run_found(parts.store, asked.path["run"])))
 
 
-async def cancel(parts: Operations, asked: Asked) -> Answer:
+async def cancel(parts: Parts, asked: Asked) -> Answer:
     """Cancel a run."""
     return Answer(run_value(await cancel_run(parts.store, asked.path["run"], f"cancelled by {asked.who}")))
 
 
-async def retry(parts: Operations, asked: Asked) -> Answer:
+async def retry(parts: Parts, asked: Asked) -> Answer:
     """Let a run that failed or was cancelled go on."""
     return Answer(run_value(await retry_run(parts.store, parts.runner(), asked.path["run"], asked.who)))

@@ -1,0 +1,1 @@
+"""The operations listener: probes, figures for Prometheus and the HTTP API of a process, on an address of its own."""
