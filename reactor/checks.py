@@ -16,14 +16,7 @@ from reactor.apis.openapi import BodyProblem, OpenApi, Operation, Schema
 from reactor.apis.provider import look, put
 from reactor.errors import ConfigError
 from reactor.plugins import Plugged
-from reactor.rules.actions import (
-    CompiledAction,
-    CompiledCall,
-    CompiledEmit,
-    CompiledNotify,
-    CompiledPerform,
-    CompiledRun,
-)
+from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Fault, Hole, Sketch
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
@@ -106,7 +99,10 @@ def rule_faults(rule: Rule, compiled: CompiledRule, known: Known) -> list[Fault]
     """What is wrong with a rule in the light of everything else that is configured; paths lead into the rule."""
     faults = hold_faults(rule, known.apis)
     for number, action in enumerate(compiled.actions):
-        found = [*CHECKS[type(action)](rule, action, known), *result_faults(action, compiled.actions[:number], known)]
+        found = [
+            *CHECKS[action.kind.name](rule, action, known),
+            *result_faults(action, compiled.actions[:number], known),
+        ]
         faults += [replace(fault, path=("do", number, *fault.path)) for fault in found]
     return faults
 
@@ -125,7 +121,7 @@ def hold_faults(rule: Rule, apis: Mapping[str, Api]) -> list[Fault]:
 def result_faults(action: CompiledAction, before: Sequence[CompiledAction], known: Known) -> Iterator[Fault]:
     """Results that are asked for and that an earlier action does not have: only what creates has an id and a name."""
     for earlier in before:
-        if not (earlier.name and isinstance(earlier, CompiledCall) and earlier.api in known.apis):
+        if not (earlier.name and earlier.api in known.apis):
             continue
         if earlier.operation in known.apis[earlier.api].provider.creates:
             continue
@@ -138,7 +134,7 @@ def result_faults(action: CompiledAction, before: Sequence[CompiledAction], know
                 yield Fault(path, message)
 
 
-def loop_faults(rule: Rule, action: CompiledCall, apis: Mapping[str, Api]) -> list[Fault]:
+def loop_faults(rule: Rule, action: CompiledAction, apis: Mapping[str, Api]) -> list[Fault]:
     """A create that follows from every event of what it creates follows from its own, for ever."""
     provider = apis[action.api].provider if action.api in apis else None
     create = provider.creates.get(action.operation) if provider else None
@@ -151,7 +147,7 @@ def loop_faults(rule: Rule, action: CompiledCall, apis: Mapping[str, Api]) -> li
     return [Fault(("call",), message)] if own else []
 
 
-def call_faults(action: CompiledCall, apis: Mapping[str, Api]) -> list[Fault]:
+def call_faults(action: CompiledAction, apis: Mapping[str, Api]) -> list[Fault]:
     """What is wrong with a call before any event has filled in its expressions; paths lead into the action."""
     if action.api not in apis:
         return [Fault(("call",), expected_one_of(action.api, apis))]
@@ -228,13 +224,13 @@ def _words(problem: BodyProblem, place: Path, holes: Mapping[Path, Hole]) -> str
     return f"{problem.message} ({hole.text} is a {hole.kind})"
 
 
-def run_faults(action: CompiledRun, programs: Mapping[str, Program], declared: Collection[str]) -> list[Fault]:
+def run_faults(action: CompiledAction, programs: Mapping[str, Program], declared: Collection[str]) -> list[Fault]:
     """What is wrong with a run before any event has filled in its expressions; `declared` are the names of secrets."""
-    if action.document not in programs:
-        return [Fault(("run",), f"{expected_one_of(action.document, programs)} (config/workflows/NAME.arazzo.yaml)")]
-    program = programs[action.document]
+    if action.subject not in programs:
+        return [Fault(("run",), f"{expected_one_of(action.subject, programs)} (config/workflows/NAME.arazzo.yaml)")]
+    program = programs[action.subject]
     workflows = program.document.workflows
-    chosen = action.workflow or (next(iter(workflows)) if len(workflows) == 1 else "")
+    chosen = action.plain["workflow"] or (next(iter(workflows)) if len(workflows) == 1 else "")
     if not chosen:
         return [
             Fault(("run",), f"found {len(workflows)} workflows, expected `workflow`: one of {', '.join(workflows)}")
@@ -286,28 +282,28 @@ def _simple_type(schema: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _call_faults(rule: Rule, action: CompiledCall, known: Known) -> list[Fault]:
+def _call_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
     return [*call_faults(action, known.apis), *loop_faults(rule, action, known.apis)]
 
 
-def _run_faults(_rule: Rule, action: CompiledRun, known: Known) -> list[Fault]:
+def _run_faults(_rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
     return run_faults(action, known.programs, known.secrets)
 
 
-def _notify_faults(rule: Rule, action: CompiledNotify, known: Known) -> list[Fault]:
-    if action.target in known.targets:
+def _notify_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
+    if action.subject in known.targets:
         return []
     if not known.targets:
-        return [Fault(("notify",), f"found {action.target!r}, expected a target: targets.yaml declares none")]
-    return [Fault(("notify",), f"{expected_one_of(action.target, known.targets)} (declared in targets.yaml)")]
+        return [Fault(("notify",), f"found {action.subject!r}, expected a target: targets.yaml declares none")]
+    return [Fault(("notify",), f"{expected_one_of(action.subject, known.targets)} (declared in targets.yaml)")]
 
 
-def _emit_faults(rule: Rule, action: CompiledEmit, known: Known) -> list[Fault]:
+def _emit_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
     """An event of ours must not pretend to be a provider's."""
-    sender = next((api for api in known.apis.values() if action.type in types_of(api)), None)
+    sender = next((api for api in known.apis.values() if action.subject in types_of(api)), None)
     if sender is None:
         return []
-    message = f"found {action.type}, which {sender.name} sends, expected a type of your own, like fleet.volume-lost"
+    message = f"found {action.subject}, which {sender.name} sends, expected a type of your own, like fleet.volume-lost"
     return [Fault(("emit",), message)]
 
 
@@ -317,14 +313,14 @@ def types_of(api: Api) -> set[str]:
     return announced | set(api.webhooks.webhooks if api.webhooks else ())
 
 
-def _perform_faults(rule: Rule, action: CompiledPerform, known: Known) -> list[Fault]:
-    if action.handler not in known.handlers:
+def _perform_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
+    if action.subject not in known.handlers:
         if not known.handlers:
-            return [Fault(("perform",), f"found {action.handler!r}, expected an installed handler: there is none")]
-        return [Fault(("perform",), expected_one_of(action.handler, known.handlers))]
+            return [Fault(("perform",), f"found {action.subject!r}, expected an installed handler: there is none")]
+        return [Fault(("perform",), expected_one_of(action.subject, known.handlers))]
     sketch = action.arguments.sketch()
     try:
-        known.handlers[action.handler].arguments.model_validate(sketch.value["arguments"])
+        known.handlers[action.subject].arguments.model_validate(sketch.value["arguments"])
     except ValidationError as error:
         return list(_argument_faults(error, sketch))
     return []
@@ -339,11 +335,11 @@ def _argument_faults(error: ValidationError, sketch: Sketch) -> Iterator[Fault]:
             yield Fault(place, f"{each['msg'][0].lower()}{each['msg'][1:]}" + (f" ({hole.text})" if hole else ""))
 
 
-CHECKS: Mapping[type[Any], Callable[[Rule, Any, Known], list[Fault]]] = {
-    CompiledCall: _call_faults,
-    CompiledRun: _run_faults,
-    CompiledNotify: _notify_faults,
-    CompiledEmit: _emit_faults,
-    CompiledPerform: _perform_faults,
+CHECKS: Mapping[str, Callable[[Rule, CompiledAction, Known], list[Fault]]] = {
+    "call": _call_faults,
+    "run": _run_faults,
+    "notify": _notify_faults,
+    "emit": _emit_faults,
+    "perform": _perform_faults,
 }
 """How each kind of action is checked against what it refers to."""

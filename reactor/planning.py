@@ -192,9 +192,9 @@ def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
         except Unknown as error:
             raise Unknown(f"action {number}: {error}") from None
         if action.name:
-            earlier[action.name] = Earlier(ids[number], action.results)
+            earlier[action.name] = Earlier(ids[number], action.kind.results)
             what |= {KEEP: True} if _is_wanted_whole(action, rule.actions[number:]) else {}
-        row = NewRow(ids[number], rule.name, action.kind, action.api, what, action.operation)
+        row = NewRow(ids[number], rule.name, action.kind.name, action.api, what, action.operation)
         rows.append(replace(row, follows=ids[number - 1], next=ids[number + 1], retry=_retry(rule.controls.retry)))
     return tuple(rows)
 

@@ -34,7 +34,7 @@ def ls(config: Path | None, as_json: bool) -> None:
             "name": rule.name,
             "on": list(rule.on),
             "enforce": rule.controls.enforce,
-            "do": [f"{action.kind} {action.subject}" for action in rule.actions],
+            "do": [f"{action.kind.name} {action.subject}" for action in rule.actions],
         }
         for rule in load_config(settings_of(config).config).rules.rules
     ]

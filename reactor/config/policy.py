@@ -6,7 +6,7 @@ Owns the format of `config/policy.yaml` and its meaning. Without that file every
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -54,15 +54,6 @@ class PolicyFile(Model):
         return next((grant for grant in self.policy if _fits(name, grant.files)), None)
 
 
-NAMED: Final[Mapping[str, tuple[str, str]]] = {
-    "run": ("document", "workflows"),
-    "notify": ("target", "targets"),
-    "emit": ("type", "events"),
-    "perform": ("handler", "handlers"),
-}
-"""What an action of a kind names, besides operations, and the list of a grant that says which of them are allowed."""
-
-
 def policy_faults(
     grant: Grant | None, actions: Iterable[CompiledAction], programs: Mapping[str, Program]
 ) -> Iterator[Fault]:
@@ -74,7 +65,7 @@ def policy_faults(
         yield Fault(("do",), message, key=True)
         return
     for number, action in enumerate(actions):
-        yield from (Fault(("do", number, action.kind), message) for message in _refusals(grant, action, programs))
+        yield from (Fault(("do", number, action.kind.name), message) for message in _refusals(grant, action, programs))
 
 
 def unknown_names(document: Document, file: PolicyFile, operations: Collection[str]) -> Iterator[Problem]:
@@ -89,14 +80,14 @@ def unknown_names(document: Document, file: PolicyFile, operations: Collection[s
 
 
 def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Program]) -> Iterator[str]:
-    if not _may(action.kind, grant.actions):
-        yield f"found the action `{action.kind}`, which policy.yaml does not grant to this file: {_granted(grant.actions)}"
+    word = action.kind.name
+    if not _may(word, grant.actions):
+        yield f"found the action `{word}`, which policy.yaml does not grant to this file: {_granted(grant.actions)}"
         return
-    if action.kind in NAMED:
-        attribute, field = NAMED[action.kind]
-        name, granted = getattr(action, attribute), getattr(grant, field)
-        if not _may(name, granted):
-            yield f"found {name!r}, which policy.yaml does not let this file {action.kind}: {_granted(granted)}"
+    if action.kind.granted:
+        granted = getattr(grant, action.kind.granted)
+        if not _may(action.subject, granted):
+            yield f"found {action.subject!r}, which policy.yaml does not let this file {word}: {_granted(granted)}"
     for operation, through in _operations(action, programs):
         if _fits(operation, grant.never) or not _may(operation, grant.calls):
             granted = _granted(grant.calls)
@@ -106,8 +97,8 @@ def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Progr
 def _operations(action: CompiledAction, programs: Mapping[str, Program]) -> list[tuple[str, str]]:
     """The operations that an action calls, and through what."""
     if action.operation:
-        return [(f"{action.api}.{action.operation}", "")]
-    program = programs.get(getattr(action, "document", ""))
+        return [(action.subject, "")]
+    program = programs.get(action.subject) if action.kind.name == "run" else None
     called = {f"{operation.api}.{operation.id}" for operation in program.operations.values()} if program else set()
     return [(operation, " (a step of the workflow)") for operation in sorted(called)]
 

@@ -1,207 +1,140 @@
-"""The kinds of actions a rule may ask for, compiled. Pure.
+"""The kinds of actions a rule may ask for, and an action of a rule compiled. Pure.
 
-Owns the table from an action as written to an action that can be planned. Another kind is a model, a class here and a line
-each in `COMPILERS`, in `wording.PARTS`, in `checks.CHECKS` (what only shows with APIs and workflows) and in `HANDLERS`.
+Owns the one table of them. Another kind is a model in `rules.model`, a line in `KINDS`, and under its word a line each in
+`checks.CHECKS` (what only shows with APIs and workflows) and in `handlers.table.HANDLERS`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final
 
 from reactor.events import Event
 from reactor.rules.cel import Fault, Scope, Template, template
 from reactor.rules.model import Action, CallAction, EmitAction, NotifyAction, PerformAction, RunAction
 
 
-class CompiledAction(Protocol):
-    """What planning needs of an action, whatever its kind."""
+def _nothing(_cause: Event, _rule: str) -> Mapping[str, Any]:
+    return {}
 
-    kind: ClassVar[str]
-    """The word in a row that says which handler performs it."""
-    results: ClassVar[Mapping[str, str]]
+
+def _lineage(cause: Event, rule: str) -> Mapping[str, Any]:
+    """The rules that an event of ours follows from, so that none of them fires on it again."""
+    return {"organization": cause.organization, "lineage": [*cause.lineage, rule]}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What rules may say in an action of one kind, what its row keeps of that, and what later actions see of its result.
+
+    The parts of an action stand in its row under their own names.
+    """
+
+    name: str
+    """The word in a rule file and in a row, which says which handler performs it."""
+    model: type[Action]
+    results: Mapping[str, str]
     """What later actions may see of its result, and the types: `${box.id}`."""
+    rendered: tuple[str, ...]
+    """The parts that may hold `${…}`."""
+    plain: tuple[str, ...] = ()
+    """The parts that stand in a row as the rule says them."""
+    about: str = ""
+    """The name in a row of what it is about: the document, the target. Empty: an operation of an API."""
+    granted: str = ""
+    """The list of a grant in the policy that says what it may be about; operations have lists of their own."""
+    carried: Callable[[Event, str], Mapping[str, Any]] = _nothing
+    """What else a row carries, of the event it follows from and by which rule."""
 
-    @property
-    def arguments(self) -> Template:
-        """What has to be rendered."""
+    def is_default(self, part: str, value: Any) -> bool:
+        """Whether a rule that leaves this part out says the same."""
+        return value in (None, "", {}) or bool(value == self.model.model_fields[part].default)
 
-    @property
-    def name(self) -> str:
-        """Its `as`, by which later actions see its result; empty for none."""
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "call",
+            CallAction,
+            {"how": "string", "status": "integer", "id": "string", "name": "string", "data": "object"},
+            rendered=("parameters", "body"),
+            plain=("if_exists",),
+        ),
+        Kind(
+            "run",
+            RunAction,
+            {"how": "string", "run": "string"},
+            rendered=("inputs",),
+            plain=("workflow",),
+            about="document",
+            granted="workflows",
+        ),
+        Kind(
+            "notify",
+            NotifyAction,
+            {"how": "string"},
+            rendered=("title", "text"),
+            about="target",
+            granted="targets",
+        ),
+        Kind(
+            "emit",
+            EmitAction,
+            {"how": "string", "event": "string"},
+            rendered=("data",),
+            about="type",
+            granted="events",
+            carried=_lineage,
+        ),
+        Kind(
+            "perform",
+            PerformAction,
+            {"how": "string", "data": "object"},
+            rendered=("arguments",),
+            about="handler",
+            granted="handlers",
+        ),
+    )
+}
+"""Every kind of action, by its word."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledAction:
+    """An action of a rule whose arguments are compiled."""
+
+    kind: Kind
+    subject: str
+    """What it is about, in a word: the operation with its API, the document, the target."""
+    arguments: Template
+    """What has to be rendered."""
+    plain: Mapping[str, Any]
+    """What stands in its row as it is."""
+    name: str = ""
+    """Its `as`, by which later actions see its result; empty for none."""
 
     @property
     def api(self) -> str:
         """The API whose gates its row heeds; empty for none."""
+        return "" if self.kind.about else self.subject.partition(".")[0]
 
     @property
     def operation(self) -> str:
         """The operation of that API; empty for none."""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word: the operation, the document, the target."""
+        return "" if self.kind.about else self.subject.partition(".")[2]
 
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule.
 
         The arguments stand in it under their own names: what is open of them is filled in there, later.
         """
+        about = {self.kind.about: self.subject} if self.kind.about else {"operation": self.operation}
+        return {**about, **self.plain, **self.kind.carried(cause, rule), **arguments}
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledCall:
-    """A call whose arguments are compiled: which API and operation, and the templates of parameters and body."""
-
-    kind: ClassVar[str] = "call"
-    results: ClassVar[Mapping[str, str]] = {
-        "how": "string",
-        "status": "integer",
-        "id": "string",
-        "name": "string",
-        "data": "object",
-    }
-
-    api: str
-    operation: str
-    arguments: Template
-    if_exists: str
-    name: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word."""
-        return f"{self.api}.{self.operation}"
-
-    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """The operation with its arguments."""
-        return {"operation": self.operation, "if_exists": self.if_exists, **arguments}
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRun:
-    """A run to start, its inputs compiled: which document, and which workflow of it (empty: its only one)."""
-
-    kind: ClassVar[str] = "run"
-    results: ClassVar[Mapping[str, str]] = {"how": "string", "run": "string"}
-    api: ClassVar[str] = ""
-    operation: ClassVar[str] = ""
-
-    document: str
-    workflow: str
-    arguments: Template
-    name: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word."""
-        return self.document
-
-    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """The document with its inputs."""
-        return {"document": self.document, "workflow": self.workflow, **arguments}
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledNotify:
-    """Something to tell, its title and text compiled, and to which target."""
-
-    kind: ClassVar[str] = "notify"
-    results: ClassVar[Mapping[str, str]] = {"how": "string"}
-    api: ClassVar[str] = ""
-    operation: ClassVar[str] = ""
-
-    target: str
-    arguments: Template
-    name: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word."""
-        return self.target
-
-    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """The target with what to tell it."""
-        return {"target": self.target, **arguments}
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledEmit:
-    """An event to make, its fields compiled."""
-
-    kind: ClassVar[str] = "emit"
-    results: ClassVar[Mapping[str, str]] = {"how": "string", "event": "string"}
-    api: ClassVar[str] = ""
-    operation: ClassVar[str] = ""
-
-    type: str
-    arguments: Template
-    name: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word."""
-        return self.type
-
-    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """The event's type and fields, and the rules it follows from, so that none of them fires on it again."""
-        lineage = [*cause.lineage, rule]
-        return {"type": self.type, "organization": cause.organization, "lineage": lineage, **arguments}
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledPerform:
-    """Something that a plugged handler performs, its arguments compiled."""
-
-    kind: ClassVar[str] = "perform"
-    results: ClassVar[Mapping[str, str]] = {"how": "string", "data": "object"}
-    api: ClassVar[str] = ""
-    operation: ClassVar[str] = ""
-
-    handler: str
-    arguments: Template
-    name: str = ""
-
-    @property
-    def subject(self) -> str:
-        """What it is about, in a word."""
-        return self.handler
-
-    def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
-        """The handler with its arguments."""
-        return {"handler": self.handler, **arguments}
-
-
-def _call(action: CallAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    arguments, faults = template({"parameters": action.parameters, "body": action.body}, scope)
-    api, _, operation = action.call.partition(".")
-    return CompiledCall(api, operation, arguments, action.if_exists, action.name_of_result), faults
-
-
-def _run(action: RunAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    arguments, faults = template({"inputs": action.inputs}, scope)
-    return CompiledRun(action.run, action.workflow, arguments, action.name_of_result), faults
-
-
-def _notify(action: NotifyAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    arguments, faults = template({"title": action.title, "text": action.text}, scope)
-    return CompiledNotify(action.notify, arguments, action.name_of_result), faults
-
-
-def _emit(action: EmitAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    arguments, faults = template({"data": action.data}, scope)
-    return CompiledEmit(action.emit, arguments, action.name_of_result), faults
-
-
-def _perform(action: PerformAction, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
-    arguments, faults = template({"arguments": action.arguments}, scope)
-    return CompiledPerform(action.perform, arguments, action.name_of_result), faults
-
-
-COMPILERS: Final[Mapping[type[Action], Callable[[Any, Scope], tuple[CompiledAction, list[Fault]]]]] = {
-    CallAction: _call,
-    RunAction: _run,
-    NotifyAction: _notify,
-    EmitAction: _emit,
-    PerformAction: _perform,
-}
-"""How each kind of action is compiled."""
+def compile_action(action: Action, scope: Scope) -> tuple[CompiledAction, list[Fault]]:
+    """Compile an action over what it may mention; what is wrong with its texts is returned, with its place in the action."""
+    kind = next(kind for kind in KINDS.values() if isinstance(action, kind.model))
+    arguments, faults = template({part: getattr(action, part) for part in kind.rendered}, scope)
+    plain = {part: getattr(action, part) for part in kind.plain}
+    return CompiledAction(kind, getattr(action, kind.name), arguments, plain, action.name_of_result), faults

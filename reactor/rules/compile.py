@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from reactor.rules.actions import COMPILERS, CompiledAction
+from reactor.rules.actions import CompiledAction, compile_action
 from reactor.rules.cel import ExpressionError, Fault, Scope, template
 from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
 from reactor.rules.match import OR, Clause, CompiledRule, Condition, PatternError, all_hold, compile_match
@@ -64,11 +64,11 @@ def _actions(rule: Rule, scope: Scope) -> tuple[tuple[CompiledAction, ...], list
     actions: list[CompiledAction] = []
     faults: list[Fault] = []
     for number, action in enumerate(rule.do):
-        compiled, found = COMPILERS[type(action)](action, scope)
+        compiled, found = compile_action(action, scope)
         actions.append(compiled)
         if compiled.name:
             found += _misnamed(compiled.name, [each.name for each in actions[:-1]])
-            scope = scope.with_results(compiled.name, compiled.results)
+            scope = scope.with_results(compiled.name, compiled.kind.results)
         faults += [replace(fault, path=("do", number, *fault.path)) for fault in found]
     return tuple(actions), faults
 

@@ -4,8 +4,9 @@ Owns which part of a row says what it is about, for logs, tables, tests of rules
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from reactor.rules.actions import KINDS
 from reactor.rules.late import unfilled
 
 
@@ -29,22 +30,12 @@ class Asking(Protocol):
         """The action, rendered."""
 
 
-PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "call": ("", ("parameters", "body")),
-    "run": ("document", ("workflow", "inputs")),
-    "notify": ("target", ("title", "text")),
-    "emit": ("type", ("data",)),
-    "perform": ("handler", ("arguments",)),
-}
-"""For each kind of action: which part of its row says what it is about (empty: API and operation), and the other parts."""
-
-
 def subject(row: Asking) -> str:
     """What a row is about, in a word: the operation, the document, the target; its action where it says no more."""
     if row.operation:
         return f"{row.api}.{row.operation}"
-    part, _ = PARTS.get(row.action, ("", ()))
-    return str(row.what.get(part) or row.action)
+    kind = KINDS.get(row.action)
+    return str((kind and row.what.get(kind.about)) or row.action)
 
 
 def summary(row: Asking) -> str:
@@ -54,10 +45,10 @@ def summary(row: Asking) -> str:
 
 
 def as_written(row: Asking) -> dict[str, Any]:
-    """The action of a row that a rule asks for, as a rule file would say it, without what is empty.
+    """The action of a row that a rule asks for, as a rule file would say it, without what it need not say.
 
     What only an earlier action's result can fill in is an `Open` text.
     """
-    (part, others), what = PARTS[row.action], unfilled(row.what)
-    said = {row.action: what[part] if part else f"{row.api}.{row.operation}"}
-    return said | {name: what[name] for name in others if what.get(name) not in (None, "", {})}
+    kind, what = KINDS[row.action], unfilled(row.what)
+    parts = {part: what[part] for part in (*kind.plain, *kind.rendered) if part in what}
+    return {row.action: subject(row)} | {part: said for part, said in parts.items() if not kind.is_default(part, said)}

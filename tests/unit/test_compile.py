@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from reactor.events import Event
-from reactor.rules.actions import CompiledCall
 from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
 from reactor.rules.model import Rule
@@ -31,8 +30,8 @@ def test_a_rule_becomes_clauses_and_actions() -> None:
     assert faults == []
     assert (compiled.name, compiled.on) == ("r", ("volume.created",))
     assert compiled.put_to(event).fired
-    assert isinstance(action, CompiledCall)
-    assert (action.api, action.operation, action.if_exists) == ("daytona", "createSandbox", "use")
+    assert action.kind.name == "call"
+    assert (action.api, action.operation, action.plain["if_exists"]) == ("daytona", "createSandbox", "use")
     assert action.arguments.render(compiled.scope.values(event)) == {"parameters": {}, "body": {"name": "for-v"}}
 
 

@@ -31,7 +31,7 @@ def what(body: Any, **data: Any) -> dict[str, Any]:
     event = Event("m", "s", "t", "o", data, time=None, received=None)
     values = rule.scope.values(event)
     return rendered(
-        Asked(rule.actions[1], event, "r"), rule.scope, values, {"box": Earlier("row1", rule.actions[0].results)}
+        Asked(rule.actions[1], event, "r"), rule.scope, values, {"box": Earlier("row1", rule.actions[0].kind.results)}
     )
 
 
@@ -44,7 +44,7 @@ def test_what_is_known_is_rendered_and_what_is_open_is_kept_with_all_it_needs() 
         "fields": {"size": "integer"},
         "values": {"event.size": 3},
         "rows": {"box": "row1"},
-        "results": {f"box.{name}": kind for name, kind in compiled({"call": "a.b"}).actions[0].results.items()},
+        "results": {f"box.{name}": kind for name, kind in compiled({"call": "a.b"}).actions[0].kind.results.items()},
     }
 
 

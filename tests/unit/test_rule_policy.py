@@ -7,7 +7,7 @@ import pytest
 
 from reactor.config import inspect
 from reactor.config.policy import Grant, policy_faults
-from reactor.rules.actions import CompiledPerform
+from reactor.rules.actions import KINDS, CompiledAction
 from reactor.rules.cel import Scope, template
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -85,7 +85,7 @@ def test_a_target_that_is_not_granted_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_handler_that_is_not_granted_is_an_error() -> None:
-    action = CompiledPerform("open-ticket", template({}, Scope({}))[0])
+    action = CompiledAction(KINDS["perform"], "open-ticket", template({}, Scope({}))[0], {})
 
     [refused] = policy_faults(Grant.model_validate({"files": "*", "handlers": "close-*"}), [action], {})
     granted = list(policy_faults(Grant.model_validate({"files": "*", "handlers": "open-*"}), [action], {}))

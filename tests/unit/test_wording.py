@@ -1,14 +1,19 @@
 """What rows ask for, in the words of rule files: every kind of action has its words."""
 
+from typing import get_args
+
 import pytest
 
 from reactor.checks import CHECKS
 from reactor.handlers.table import HANDLERS
-from reactor.rules.actions import COMPILERS
-from reactor.rules.wording import PARTS, as_written, subject, summary
+from reactor.rules.actions import KINDS
+from reactor.rules.model import AnyAction
+from reactor.rules.wording import as_written, subject, summary
 from reactor.store.plans import NewRow
 
 CALL = NewRow("1", "r", "call", "daytona", {"parameters": {}, "body": {"name": "b"}}, "createVolume")
+USE = NewRow("1", "r", "call", "daytona", {"if_exists": "use", "parameters": {}, "body": None}, "createVolume")
+FAIL = NewRow("1", "r", "call", "daytona", {"if_exists": "fail", "parameters": {}, "body": None}, "createVolume")
 RUN = NewRow("2", "r", "run", "", {"document": "provision", "workflow": "", "inputs": {"a": 1}})
 NOTIFY = NewRow("3", "r", "notify", "", {"target": "ops", "title": "", "text": "look"})
 EMIT = NewRow("4", "r", "emit", "", {"type": "fleet.lost", "organization": "o", "lineage": ["r"], "data": {"id": "v"}})
@@ -20,6 +25,8 @@ WAIT = NewRow("6", "", "step", "", {"run": "order-17", "generation": 2})
     ("row", "about", "said", "written"),
     [
         (CALL, "daytona.createVolume", "daytona.createVolume", {"call": "daytona.createVolume", "body": {"name": "b"}}),
+        (USE, "daytona.createVolume", "daytona.createVolume", {"call": "daytona.createVolume", "if_exists": "use"}),
+        (FAIL, "daytona.createVolume", "daytona.createVolume", {"call": "daytona.createVolume"}),
         (RUN, "provision", "run provision", {"run": "provision", "inputs": {"a": 1}}),
         (NOTIFY, "ops", "notify ops", {"notify": "ops", "text": "look"}),
         (EMIT, "fleet.lost", "emit fleet.lost", {"emit": "fleet.lost", "data": {"id": "v"}}),
@@ -44,7 +51,7 @@ def test_the_move_of_a_run_that_calls_nothing_is_a_step() -> None:
 
 
 def test_every_action_that_rules_know_has_a_handler_and_words() -> None:
-    actions = {kind.__name__ for kind in COMPILERS}
+    known = {kind.model for kind in KINDS.values()}
 
-    assert {f"{name.capitalize()}Action" for name in PARTS} == actions
-    assert set(PARTS) == set(HANDLERS) - {"step"} == {compiled.kind for compiled in CHECKS}
+    assert known == set(get_args(AnyAction))
+    assert set(KINDS) == set(HANDLERS) - {"step"} == set(CHECKS)
