@@ -93,7 +93,7 @@ def planning(config: Config) -> str:
     entry = Entry("1767225600000-0", "daytona", happened.id, happened.organization, b"{}")
     sighting = config.apis["daytona"].provider.sighting(happened, accepted=entry.accepted)
     verdict = Verdict("fresh", "volume", "vol-1", "creating", "ready", 1, 1)
-    occasion = Occasion(entry, happened, sighting, verdict, "daytona")
+    occasion = Occasion(entry, happened, sighting, "daytona", verdict)
     fired = config.rules.fired(happened)
     took = median(lambda: plan_event(occasion, fired, config.rules, config.revision))
     return f"{'its plan, arguments rendered':<30}{took:>9.1f} µs"

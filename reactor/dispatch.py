@@ -6,25 +6,25 @@ may die between any two and another goes on. Acts on nothing itself.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import structlog
 
+from reactor.config import Config
 from reactor.errors import StoreUnavailable
-from reactor.events import Event, Sighting, meaning
+from reactor.events import meaning
 from reactor.failpoints import failpoint
-from reactor.planning import Occasion, decides, plan_event
+from reactor.planning import Arrival, Occasion, decides, plan_event
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.rules.match import Decision
 from reactor.rules.wording import subject
 from reactor.store.log import Entry
 from reactor.store.plans import Plan, StoredPlan
-from reactor.store.resources import Observation, Verdict
-from reactor.store.runs import Sighted, Told
+from reactor.store.resources import Observation
 from reactor.store.store import Store
+from reactor.store.waits import News
 
 BLOCK = 1.0
 """Seconds to wait for the next event before looking after those of dispatchers that are gone."""
@@ -41,15 +41,6 @@ PAUSE = 1.0
 log = structlog.get_logger("reactor.dispatch")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event read from the log, and what it says of a resource, if it is about one that an API file describes."""
-
-    entry: Entry
-    event: Event
-    sighting: Sighting | None
-
-
 class Dispatcher:
     """One reader of the event log; any number may run."""
 
@@ -57,7 +48,6 @@ class Dispatcher:
         self._store = store
         self._queue = queue
         self._live = live
-        self._config = live.config
         self._takeover = takeover
         self._name = f"dispatcher-{uuid4().hex[:12]}"
         self._heard: dict[str, int] = {}
@@ -109,89 +99,58 @@ class Dispatcher:
         Raises StoreUnavailable, DeliveryRejected for a body that can't be read as when it was accepted.
         """
         failpoint("dispatch.after_read")
-        self._config = self._live.config  # one revision for all that is done with these events
-        arrivals = [self._arrive(entry) for entry in entries]
-        verdicts = await self.observe(arrivals)
+        config = self._live.config  # one revision for all that is done with these events
+        occasions = await self.observe([config.arrival(entry) for entry in entries])
         failpoint("dispatch.after_observe")
-        await self._hear(arrivals)
-        await self.wake(arrivals, verdicts)
-        plans = [
-            self.plan(arrival, verdict, self.match(arrival, verdict))
-            for arrival, verdict in zip(arrivals, verdicts, strict=True)
-        ]
+        await self._note_heard(entries)
+        await self.wake(occasions)
+        plans = [self.plan(occasion, self.match(occasion, config), config) for occasion in occasions]
         stored = await self._store.ledger.plan(plans)
         failpoint("dispatch.after_plan")
         await self.enqueue(plans, stored)
         failpoint("dispatch.after_enqueue")
         await self._store.log.acknowledge([entry.entry for entry in entries])
 
-    def _arrive(self, entry: Entry) -> Arrival:
-        """Read a logged body again, as it was read when it was accepted."""
-        event, api = self._config.recognise(entry.event()), self._config.api_of(entry.source)
-        return Arrival(entry, event, api.provider.sighting(event, accepted=entry.accepted) if api else None)
-
-    async def observe(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+    async def observe(self, arrivals: Sequence[Arrival]) -> list[Occasion]:
         """Store what each event says of a resource, and learn what it is in the light of all before it."""
-        return await self._store.resources.observe(
+        verdicts = await self._store.resources.observe(
             [
-                Observation(arrival.entry.entry, table, meaning(arrival.event, table), arrival.sighting)
-                for arrival in arrivals
-                for table in (self._table(arrival),)
+                Observation(each.entry.entry, each.table, meaning(each.event, each.table), each.sighting)
+                for each in arrivals
             ]
         )
+        return [arrival.judged(verdict) for arrival, verdict in zip(arrivals, verdicts, strict=True)]
 
-    async def _hear(self, arrivals: Sequence[Arrival]) -> None:
+    async def _note_heard(self, entries: Sequence[Entry]) -> None:
         """Note now and then that webhooks come, so that the reconciler can tell when they don't."""
-        for arrival in arrivals:
-            source, accepted = arrival.entry.source, arrival.entry.accepted
-            if arrival.entry.origin == "webhook" and accepted - self._heard.get(source, 0) > HEAR_EVERY:
-                self._heard[source] = accepted
-                await self._store.reconciles.hear(source, accepted)
+        for entry in entries:
+            if entry.origin == "webhook" and entry.accepted - self._heard.get(entry.source, 0) > HEAR_EVERY:
+                self._heard[entry.source] = entry.accepted
+                await self._store.reconciles.hear(entry.source, entry.accepted)
 
-    def _table(self, arrival: Arrival) -> str:
-        """Whose state table an event is entered into."""
-        return self._config.table(arrival.event.source)
-
-    async def wake(self, arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> None:
-        """Wake the runs that wait for what these events changed. Asked twice, it wakes nobody twice."""
-        sighted = [
-            Sighted(self._table(arrival), verdict.kind, verdict.id, arrival.sighting.name)
-            for arrival, verdict in zip(arrivals, verdicts, strict=True)
-            if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
-        ]
-        told = [
-            Told(
-                self._table(arrival),
-                verdict.kind,
-                arrival.event.type,
-                arrival.entry.entry,
-                verdict.id,
-                arrival.sighting.name,
-            )
-            for arrival, verdict in zip(arrivals, verdicts, strict=True)
-            if verdict.verdict == "fresh" and verdict.kind and verdict.id and arrival.sighting
-        ]
-        woken = [*await self._store.runs.wake(sighted), *await self._store.runs.hear(told)]
+    async def wake(self, occasions: Sequence[Occasion]) -> None:
+        """Wake the runs that wait for these events, or for what they changed. Asked twice, it wakes nobody twice."""
+        woken = await self._store.waits.wake([news for each in occasions if (news := news_of(each))])
         await self._queue.enqueue([Ticket(row) for row in woken])
 
-    def match(self, arrival: Arrival, verdict: Verdict) -> list[Decision]:
-        """Put the rules to an event; only a fresh one, or a stale one, can make any of them fire."""
+    def match(self, occasion: Occasion, config: Config) -> list[Decision]:
+        """Put the rules to an event, if its verdict lets it decide anything."""
+        event, verdict = occasion.event, occasion.verdict
         log.info(
             "event observed",
-            event_id=arrival.event.id,
-            type=arrival.event.type,
-            origin=arrival.event.origin,
+            event_id=event.id,
+            type=event.type,
+            origin=event.origin,
             verdict=verdict.verdict,
             resource=verdict.id,
         )
-        return self._config.rules.fired(arrival.event) if decides(arrival.event, verdict) else []
+        return config.rules.fired(event) if decides(event, verdict) else []
 
-    def plan(self, arrival: Arrival, verdict: Verdict, fired: Sequence[Decision]) -> Plan:
+    def plan(self, occasion: Occasion, fired: Sequence[Decision], config: Config) -> Plan:
         """What follows from the rules that fired, with every argument rendered."""
-        occasion = Occasion(arrival.entry, arrival.event, arrival.sighting, verdict, self._table(arrival))
-        plan = plan_event(occasion, fired, self._config.rules, self._config.revision)
+        plan = plan_event(occasion, fired, config.rules, config.revision)
         for fault in plan.faults:
-            log.error("action not planned", event_id=arrival.event.id, error=fault)
+            log.error("action not planned", event_id=occasion.event.id, error=fault)
         return plan
 
     async def enqueue(self, plans: Sequence[Plan], stored: Sequence[StoredPlan]) -> None:
@@ -207,6 +166,14 @@ class Dispatcher:
             log.info(
                 "job planned", event_id=plan.event, rule=row.rule, job=row.id, action=row.action, what=subject(row)
             )
+
+
+def news_of(occasion: Occasion) -> News | None:
+    """What an event is to runs that wait; None for one that is not fresh, or of no resource that an API file describes."""
+    verdict, sighting = occasion.verdict, occasion.sighting
+    if verdict.verdict != "fresh" or not (verdict.kind and verdict.id and sighting):
+        return None
+    return News(occasion.table, verdict.kind, verdict.id, sighting.name, occasion.event.type, occasion.entry.entry)
 
 
 def report(event: str, rules: Sequence[Mapping[str, Any]]) -> None:

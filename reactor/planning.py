@@ -23,17 +23,24 @@ from reactor.store.resources import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """An event to plan for: its place in the log, what it says of a resource, and what it is in the light of all before.
-
-    `table` is whose state table its resource is in.
-    """
+class Arrival:
+    """An event read from the log: its place there, what it says of a resource, and whose state table that is in."""
 
     entry: Entry
     event: Event
     sighting: Sighting | None
-    verdict: Verdict
     table: str
+
+    def judged(self, verdict: Verdict) -> "Occasion":
+        """The event to plan for, once it is known what it is in the light of all before."""
+        return Occasion(self.entry, self.event, self.sighting, self.table, verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion(Arrival):
+    """An event to plan for: an arrival with its verdict."""
+
+    verdict: Verdict
 
     @property
     def time(self) -> int:

@@ -19,8 +19,9 @@ from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.queue import JobQueue, Ticket
 from reactor.store.ledger import Row, counted
-from reactor.store.runs import Awaited, Message, NextRow, Sighted, StoredRun
+from reactor.store.runs import NextRow, StoredRun
 from reactor.store.store import Store
+from reactor.store.waits import Awaited, Message, Shown
 from reactor.store.watches import Wanted
 from reactor.watching import REST, SHORTEST_HOLD, to_watch, watch_of
 from reactor.workflows.asking import command_of, operation_of, poll_of, step_of
@@ -224,8 +225,8 @@ class Runner:
         state, resource = state_in(poll.kind, happened.body), id_in(poll.kind, happened.body)
         if state and resource and wait.resource and 200 <= happened.status < 300:
             name = wait.resource if wait.may_be_name else None
-            read = Sighted(wait.api, wait.kind, resource, name, state, _asked(happened))
-            await self._queue.enqueue([Ticket(row) for row in await self._store.runs.wake([read])])
+            shown = Shown(wait.api, wait.kind, resource, name, state, _asked(happened))
+            await self._queue.enqueue([Ticket(row) for row in await self._store.waits.share(shown)])
 
     async def _store_step(
         self,

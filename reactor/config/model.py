@@ -14,9 +14,11 @@ from reactor.apis.client import Api
 from reactor.apis.recognise import recognise
 from reactor.errors import ConfigError, Problem
 from reactor.events import Event
+from reactor.planning import Arrival
 from reactor.plugins import Plugged
 from reactor.rules.ruleset import Rules
 from reactor.secrets import Secret
+from reactor.store.log import Entry
 from reactor.webhook import Source
 from reactor.workflows.program import Program
 
@@ -135,6 +137,12 @@ class Config:
             return source
         first = next(each for each in self.source_entries.values() if each.api == entry.api)
         return entry.api if entry.organization == first.organization else source
+
+    def arrival(self, entry: Entry) -> Arrival:
+        """A logged event as this configuration reads it. Raises DeliveryRejected for a body that can't be read."""
+        event, api = self.recognise(entry.event()), self.api_of(entry.source)
+        sighting = api.provider.sighting(event, accepted=entry.accepted) if api else None
+        return Arrival(entry, event, sighting, self.table(entry.source))
 
     def recognise(self, event: Event) -> Event:
         """The event with its type also where the payload does not say it."""

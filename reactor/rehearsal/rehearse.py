@@ -11,7 +11,7 @@ import orjson
 
 from reactor.config import Config
 from reactor.events import OURSELVES, Event, iso, meaning
-from reactor.planning import Occasion, decides, plan_event
+from reactor.planning import decides, plan_event
 from reactor.rehearsal.memory import Memory, Outcome
 from reactor.rehearsal.table import Table
 from reactor.rules.match import Decision
@@ -70,15 +70,13 @@ class Rehearsal:
         Raises DeliveryRejected for a body that is none.
         """
         self.wait(entry.accepted)
-        event = self.config.recognise(entry.event())
-        api, table = self.config.api_of(entry.source), self.config.table(entry.source)
-        sighting = api.provider.sighting(event, accepted=entry.accepted) if api else None
-        judged = self._table.observe(table, meaning(event, table), sighting, self.now)
+        arrival = self.config.arrival(entry)
+        event, table = arrival.event, arrival.table
+        judged = self._table.observe(table, meaning(event, table), arrival.sighting, self.now)
         verdict = verdict or judged
         self.heard.append(Heard(event, verdict, tuple(self.config.rules.put_to(event))))
         fired = self.config.rules.fired(event) if decides(event, verdict) else []
-        occasion = Occasion(entry, event, sighting, verdict, table)
-        plan = plan_event(occasion, fired, self.config.rules, self.config.revision)
+        plan = plan_event(arrival.judged(verdict), fired, self.config.rules, self.config.revision)
         for outcome in self._memory.plan(plan, self.now):
             self._take(outcome)
 

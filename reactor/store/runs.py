@@ -1,6 +1,6 @@
 """Runs of workflows: each one a hash that moves from generation to generation, and the row that moves it next.
 
-Owns registering what a run waits for, against the state table, and waking it. Does not know what a run's state means.
+Owns that both exist together, with what the run waits for. Does not know what a run's state means.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +14,14 @@ from redis import asyncio as aioredis
 from reactor.store.client import available
 from reactor.store.grouping import Grouped
 from reactor.store.keys import Keys
-from reactor.store.scripts import Arg, Call, Scripts
+from reactor.store.scripts import Arg, Scripts
+from reactor.store.waits import Awaited, Message
 from reactor.store.watches import Wanted
 
 WAITS = 2
 """What advance.lua answers for a row that is later or waits."""
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
-NAMED = "name/"
-"""Before the name of a resource that a run waits for by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,68 +64,6 @@ class NextRow:
     label: str = ""
     watched: Wanted | None = None
     rest: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """A resource that a run waits for: evidence is newer than `seen` and than `after` (seconds since the epoch).
-
-    `resource` is its id, or the name where `may_be_name`. A name is anybody's choice: it may be another resource's id.
-    `knows` is the state that the run has seen; until `deadline` (seconds since the epoch), one of all runs that wait for
-    the resource looks at it every `probe` seconds (0: this one looks whatever the others do).
-    """
-
-    api: str
-    kind: str
-    resource: str
-    seen: int
-    after: float
-    may_be_name: bool = False
-    knows: str = ""
-    probe: float = 0.0
-    deadline: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sighted:
-    """A resource whose state changed, so that runs which wait for it, by id or by name, are to be woken.
-
-    `state` is what a read showed `at` a time (seconds since the epoch); empty where the state table knows it.
-    """
-
-    api: str
-    kind: str
-    id: str
-    name: str | None
-    state: str = ""
-    at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An event that a run waits for: its type, and the id or name of the resource it is `about` (empty: any).
-
-    One that came since a time (ms since the epoch) counts; `heard` is the log entry of the last that the run has heard.
-    """
-
-    api: str
-    kind: str
-    event: str
-    about: str
-    since: int
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A fresh event at a log entry, and the resource it is about."""
-
-    api: str
-    kind: str
-    event: str
-    entry: str
-    id: str
-    name: str | None
 
 
 class Runs:
@@ -196,9 +133,8 @@ class Runs:
             self._sweep_after,
             run,
             orjson.dumps(dict(counts)),
+            orjson.dumps(awaited.registered(self._keys)) if awaited else "",
         ]
-        if awaited:
-            args += self._wait(awaited) if isinstance(awaited, Awaited) else self._listen(awaited)
         code = int(await self._scripts.run("advance", keys, args))
         if code == WAITS and row and row.watched:
             self._on_watched()
@@ -208,57 +144,6 @@ class Runs:
         """End a run at a generation from outside its engine; False when it had moved on. Raises StoreUnavailable."""
         fields = {"status": status, "phase": status, "because": because, "generation": str(generation + 1)}
         return await self.advance(run, generation, fields, None) is not None
-
-    def _wait(self, awaited: Awaited) -> list[Arg]:
-        return [
-            self._keys.waits(awaited.api, awaited.kind, ""),
-            self._keys.resource(awaited.api, awaited.kind, ""),
-            self._keys.alias(awaited.api, awaited.kind, ""),
-            awaited.resource,
-            awaited.seen,
-            int(awaited.after * 1000),
-            NAMED if awaited.may_be_name else "",
-            awaited.knows,
-            self._keys.probe(awaited.api, awaited.kind, awaited.resource) if awaited.probe else "",
-            int(awaited.probe * 1000),
-            int(awaited.deadline * 1000),
-        ]
-
-    def _listen(self, message: Message) -> list[Arg]:
-        return [
-            "",
-            self._keys.hears(message.api, message.event, message.about),
-            self._keys.told(message.api),
-            message.event,
-            self._keys.resource(message.api, message.kind, ""),
-            self._keys.alias(message.api, message.kind, ""),
-            message.about,
-            message.since,
-            message.heard,
-        ]
-
-    async def hear(self, told: Sequence[Told]) -> list[str]:
-        """Make the rows due that wait for these events as messages; returns them. Raises StoreUnavailable."""
-        woken = await self._scripts.run_many(self._hear_call(each) for each in told)
-        return [row.decode() for rows in woken for row in rows]
-
-    def _hear_call(self, told: Told) -> Call:
-        about = [told.id, "", *([told.name] if told.name else [])]
-        hears = [self._keys.hears(told.api, told.event, each) for each in about]
-        keys = (self._keys.due, self._keys.told(told.api), self._keys.resource(told.api, told.kind, told.id))
-        return "hear", keys, (self._keys.row(""), told.entry, told.event, self._sweep_after, *hears)
-
-    async def wake(self, sighted: Sequence[Sighted]) -> list[str]:
-        """Make the rows due that wait for these resources; returns them. Raises StoreUnavailable."""
-        woken = await self._scripts.run_many(self._wake_call(each) for each in sighted)
-        return [row.decode() for rows in woken for row in rows]
-
-    def _wake_call(self, sighted: Sighted) -> Call:
-        known_by = [sighted.id, *([NAMED + sighted.name] if sighted.name else [])]
-        waits = [self._keys.waits(sighted.api, sighted.kind, each) for each in known_by]
-        resource = self._keys.resource(sighted.api, sighted.kind, sighted.id)
-        read = orjson.dumps({"state": sighted.state, "at": int(sighted.at * 1000)}) if sighted.state else ""
-        return "wake", (self._keys.due,), (self._keys.row(""), resource, read, self._sweep_after, *waits)
 
     async def get(self, run: str) -> StoredRun | None:
         """Read one run."""

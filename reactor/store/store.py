@@ -16,6 +16,7 @@ from reactor.store.resources import Resources
 from reactor.store.retention import Retention
 from reactor.store.revisions import Revisions
 from reactor.store.runs import Runs
+from reactor.store.waits import Waits
 from reactor.store.watches import Watches
 
 
@@ -45,6 +46,7 @@ class Store:
             sweep_after=settings.sweep_after,
             on_watched=self.watches.bell.set,
         )
+        self.waits = Waits(self.redis, self.keys, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
         self.retention = Retention(self.redis, self.keys, retention=settings.retention, lifetime=2 * window)

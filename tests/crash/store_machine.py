@@ -20,8 +20,9 @@ from reactor.store.due import FULL
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.plans import Decided, NewRow, Plan
 from reactor.store.resources import Observation
-from reactor.store.runs import Awaited, NextRow, Sighted
+from reactor.store.runs import NextRow
 from reactor.store.store import Store
+from reactor.store.waits import Awaited, News
 
 FAR = 100_000.0
 """Seconds: a lease or a pause that never ends by itself."""
@@ -315,7 +316,8 @@ class StoreMachine(RuleBasedStateMachine):
     def wake(self, resource: int) -> None:
         """Whoever waits for something older than what is known, once."""
         volume = f"vol-{resource}"
-        woken = self.runner.run(self.store.runs.wake([Sighted(API, KIND, volume, f"name-{volume}")]))
+        news = News(API, KIND, volume, f"name-{volume}", "volume.state.updated", "1-1")
+        woken = self.runner.run(self.store.waits.wake([news]))
         waiting = {row_id: row for row_id, row in self.model.rows.items() if row.state == "waiting"}
         seq = self.model.seqs.get(volume, 0)
         assert sorted(woken) == sorted(

@@ -14,15 +14,15 @@ from stage import append, eventually, logged, said, volume
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from reactor.config import load_config
-from reactor.dispatch import READS, Arrival, Dispatcher
+from reactor.config import Config, load_config
+from reactor.dispatch import READS, Dispatcher
 from reactor.errors import StoreUnavailable
 from reactor.metrics import render_metrics
+from reactor.planning import Occasion
 from reactor.reload import Live
 from reactor.rules.match import Decision
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
-from reactor.store.resources import Verdict
 
 READER = "gone"
 
@@ -256,10 +256,10 @@ async def test_an_entry_that_can_not_be_read_is_set_aside_and_is_in_nobodys_way(
 class Allergic(Dispatcher):
     """A dispatcher with a bug: it can't stand one event."""
 
-    def match(self, arrival: Arrival, verdict: Verdict) -> list[Decision]:
-        if arrival.event.id == "msg_1":
+    def match(self, occasion: Occasion, config: Config) -> list[Decision]:
+        if occasion.event.id == "msg_1":
             raise RecursionError("too clever")
-        return super().match(arrival, verdict)
+        return super().match(occasion, config)
 
 
 async def test_an_event_that_is_always_faulty_is_set_aside_and_delays_no_other(

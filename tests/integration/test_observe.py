@@ -15,6 +15,7 @@ from stage import event, iso, logged, now_ms, volume
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
+from reactor.planning import Occasion
 from reactor.reload import Live
 from reactor.rules.match import Decision
 from reactor.store.keys import Keys
@@ -38,13 +39,14 @@ class Deciding:
         self._dispatcher = Dispatcher(opened.store, opened.queue, Live(self._config), takeover=1.0)
 
     async def verdict(self, entry: Entry) -> Verdict:
-        [verdict] = await self._dispatcher.observe([self._dispatcher._arrive(entry)])
-        return verdict
+        return (await self._observed(entry)).verdict
 
     async def fired(self, entry: Entry) -> list[Decision]:
-        arrival = self._dispatcher._arrive(entry)
-        [verdict] = await self._dispatcher.observe([arrival])
-        return self._dispatcher.match(arrival, verdict)
+        return self._dispatcher.match(await self._observed(entry), self._config)
+
+    async def _observed(self, entry: Entry) -> Occasion:
+        [occasion] = await self._dispatcher.observe([self._config.arrival(entry)])
+        return occasion
 
 
 async def verdicts(opened: Opened, *payloads: dict[str, Any]) -> list[Verdict]:

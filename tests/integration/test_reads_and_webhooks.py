@@ -45,11 +45,10 @@ class Table:
         if appended.duplicate:
             return ""
         [entry] = [each for each in await self._opened.store.log.entries() if each.entry == appended.entry]
-        arrival = self._dispatcher._arrive(entry)
-        [verdict] = await self._dispatcher.observe([arrival])
-        if verdict.verdict == "fresh":
-            self.fired.append((arrival.event.type, arrival.event.data.get("newState")))
-        return verdict.verdict
+        [occasion] = await self._dispatcher.observe([CONFIGURED.arrival(entry)])
+        if occasion.verdict.verdict == "fresh":
+            self.fired.append((occasion.event.type, occasion.event.data.get("newState")))
+        return occasion.verdict.verdict
 
     async def known(self, id: str = "vol-1", kind: str = "volume") -> Known:
         [known] = await self._opened.store.resources.known("daytona", kind, [id])

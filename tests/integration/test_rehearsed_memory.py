@@ -93,7 +93,7 @@ class Both:
         if not decides(event, verdict):
             return
         plan = plan_event(
-            Occasion(entry, event, sighting, verdict, "daytona"),
+            Occasion(entry, event, sighting, "daytona", verdict),
             self.config.rules.fired(event),
             self.config.rules,
             "revision",

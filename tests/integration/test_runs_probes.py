@@ -11,7 +11,8 @@ from stage import eventually
 from test_runs_store import fields
 
 from reactor.metrics import render_metrics
-from reactor.store.runs import Awaited, NextRow, Sighted
+from reactor.store.runs import NextRow
+from reactor.store.waits import Awaited, Shown
 
 CROWD = 20
 PROBE = 1.0
@@ -108,7 +109,7 @@ async def test_what_a_read_showed_wakes_those_that_know_of_another_state(opened:
     for id, knows in (("row1", "creating"), ("row2", "ready")):
         await waits(opened, id, replace(awaited(), knows=knows), 600.0)
 
-    woken = await opened.store.runs.wake([Sighted("daytona", "volume", "vol-1", None, "ready", time.time())])
+    woken = await opened.store.waits.share(Shown("daytona", "volume", "vol-1", None, "ready", time.time()))
 
     row = await opened.store.ledger.get("row1")
     assert woken == ["row1"]
@@ -120,4 +121,4 @@ async def test_what_a_read_showed_wakes_those_that_know_of_another_state(opened:
 async def test_what_a_read_showed_before_a_wait_counts_is_no_evidence(opened: Opened) -> None:
     await waits(opened, "row1", replace(awaited(), after=time.time() + 60), 600.0)
 
-    assert await opened.store.runs.wake([Sighted("daytona", "volume", "vol-1", None, "ready", time.time())]) == []
+    assert await opened.store.waits.share(Shown("daytona", "volume", "vol-1", None, "ready", time.time())) == []

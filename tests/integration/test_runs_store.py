@@ -14,7 +14,8 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.reload import Live
 from reactor.store.ledger import Ending, Row
-from reactor.store.runs import Awaited, NextRow
+from reactor.store.runs import NextRow
+from reactor.store.waits import Awaited
 
 NOW = NextRow("row1", 1, "daytona", "getVolume", 0.0)
 LATER = NextRow("row1", 1, "daytona", "getVolume", 600.0)

@@ -1,20 +1,20 @@
 #!lua
--- Guarantees: a run moves on once per generation, also one that was over, and what it needs next exists with it: a row that is due, or one that waits.
--- A wait is not registered when the state table knows something newer than the run has seen: then its row is due at once.
+-- Guarantees: a run moves on once per generation, also one that was over, and what it needs next exists with it: a row that is
+-- due, or one that waits. What is counted of the move is counted with it, once.
+-- A row does not wait for what is there already: when the state table knows of a change that the run has not seen, or the
+-- message has come, the row is due at once.
 -- A wait for what is long-polled exists with its watch, which is free at once for a watcher that asks for its states, too.
--- What is counted of the move is counted with it, once.
--- KEYS run, row, due, count, runs, for what is watched (else absent): watches, watch   ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms),
---      row id (empty: the run is over), row fields (JSON), delay (ms), sweep after (ms), run id, counts (JSON),
---      for a wait (else absent): waits prefix, resource prefix, alias prefix, resource, seen seq, evidence after (ms),
---      what stands before a name (empty: the resource is an id), state that it knows, key of who probes (empty: it looks
---      whatever others do), time between two probes (ms), deadline (ms)
---      for a message (else absent): '', key of who waits for it, told, event type, resource prefix, alias prefix, what it is
---      about (empty: anything), since when (ms), the last entry heard (may be empty)
+-- KEYS run, row, due, count, runs, for what is watched (else absent): watches, watch
+-- ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms), row id (empty: the run is over),
+--      row fields (JSON), delay (ms), sweep after (ms), run id, counts (JSON), then what the row waits for (JSON, may be empty):
+--      a resource: waits, resources, aliases (prefixes), resource, named (what stands before a name; empty: it is an id), seen
+--      (seq), after (ms), knows (state), probe (key of who looks; empty: it looks whatever others do), every (ms), until (ms)
+--      a message: hears, told (keys), resources, aliases (prefixes), event, about (id or name; empty: any), since (ms), heard
 -- Returns 1 when the row is due now, 2 when it is later or waits, 0 when the run has moved on already.
+-- @include now
+-- @include places
 local generation, was = unpack(redis.call('HMGET', KEYS[1], 'generation', 'phase'))
 if (generation or '') ~= ARGV[1] then return 0 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%d', now)
 
 local function flat(fields, out)
@@ -51,6 +51,7 @@ local fields = cjson.decode(ARGV[5])
 local watched = fields.watched
 fields.watched = nil
 local row = flat(fields, {'enqueued', 0, 'attempts', 0, 'fence', 0, 'created', stamp})
+
 local function put(state, queued, delay, ...)
   redis.call('HSET', KEYS[2], 'state', state, 'queued', queued, unpack(row))
   if ... then redis.call('HSET', KEYS[2], ...) end
@@ -58,62 +59,58 @@ local function put(state, queued, delay, ...)
   redis.call('HINCRBY', KEYS[4], 'jobs_planned', 1)
 end
 
-local function watch()
-  redis.call('HSET', KEYS[7], 'spec', watched.spec, 'row:' .. ARGV[4], watched.states)
-  redis.call('PEXPIRE', KEYS[7], ARGV[3])
-  redis.call('ZADD', KEYS[6], now + watched.rest, watched.id)
+local function due(saw)
+  put('due', 1, ARGV[7], 'saw', cjson.encode(saw))
+  return 1
 end
 
-local function later(a, b)
-  if b == '' then return true end
-  local ms, number = string.match(a, '^(%d+)-(%d+)$')
-  local old_ms, old_number = string.match(b, '^(%d+)-(%d+)$')
-  if ms ~= old_ms then return tonumber(ms) > tonumber(old_ms) end
-  return tonumber(number) > tonumber(old_number)
-end
-
--- The last event of a type: of all, or of the resource that has this id, or else this name.
-local function last_told(told, event, resources, aliases, about)
-  if about == '' then return redis.call('HGET', told, event) end
-  local own = 'told:' .. event
-  local id = redis.call('HGET', aliases .. about, 'id')
-  return redis.call('HGET', resources .. about, own) or id and redis.call('HGET', resources .. id, own)
-end
-
-if ARGV[10] == '' then
-  local entry = last_told(ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16])
-  if entry and tonumber(string.match(entry, '^%d+')) >= tonumber(ARGV[17]) and later(entry, ARGV[18]) then
-    put('due', 1, ARGV[7], 'saw', cjson.encode({entry = entry}))
-    return 1
+local function wait(sets, ...)
+  put('waiting', 0, ARGV[6], ...)
+  for _, set in ipairs(sets) do
+    redis.call('SADD', set, ARGV[4])
+    redis.call('PEXPIRE', set, ARGV[3])
   end
-  put('waiting', 0, ARGV[6], 'heard', ARGV[18])
-  redis.call('SADD', ARGV[11], ARGV[4])
-  redis.call('PEXPIRE', ARGV[11], ARGV[3])
+  if watched then
+    redis.call('HSET', KEYS[7], 'spec', watched.spec, 'row:' .. ARGV[4], watched.states)
+    redis.call('PEXPIRE', KEYS[7], ARGV[3])
+    redis.call('ZADD', KEYS[6], now + watched.rest, watched.id)
+  end
   return 2
 end
 
-if #ARGV > 9 then
-  local waits, resource, named = ARGV[10], ARGV[13], ARGV[16] ~= ''
-  local id = named and redis.call('HGET', ARGV[12] .. resource, 'id') or resource
-  local state, at, seq = unpack(redis.call('HMGET', ARGV[11] .. id, 'state', 'at', 'seq'))
-  if seq and tonumber(seq) > tonumber(ARGV[14]) and tonumber(at) > tonumber(ARGV[15]) then
-    put('due', 1, ARGV[7], 'saw', cjson.encode({state = state, at = tonumber(at), seq = tonumber(seq)}))
-    return 1
-  end
-  put('waiting', 0, ARGV[6], 'seen', ARGV[14], 'after', ARGV[15], 'knows', ARGV[17], 'probe', ARGV[18], 'every', ARGV[19], 'until', ARGV[20])
-  for _, known_by in ipairs(named and {id, ARGV[16] .. resource} or {id}) do
-    redis.call('SADD', waits .. known_by, ARGV[4])
-    redis.call('PEXPIRE', waits .. known_by, ARGV[3])
-  end
-  if watched then watch() end
-  return 2
+-- The last event of the type: of all, or of the resource that has this id, or else this name.
+local function last_told(w)
+  if w.about == '' then return redis.call('HGET', w.told, w.event) end
+  local own = 'told:' .. w.event
+  local id = redis.call('HGET', w.aliases .. w.about, 'id')
+  return redis.call('HGET', w.resources .. w.about, own) or id and redis.call('HGET', w.resources .. id, own)
 end
 
-if watched then
-  put('waiting', 0, ARGV[6])
-  watch()
-  return 2
+local function wait_for_message(w)
+  local entry = last_told(w)
+  if entry and tonumber(string.match(entry, '^%d+')) >= tonumber(w.since) and after(entry, w.heard) then
+    return due({entry = entry})
+  end
+  return wait({w.hears}, 'heard', w.heard)
 end
+
+local function wait_for_resource(w)
+  local named = w.named ~= ''
+  local id = named and redis.call('HGET', w.aliases .. w.resource, 'id') or w.resource
+  local state, at, seq = unpack(redis.call('HMGET', w.resources .. id, 'state', 'at', 'seq'))
+  if seq and tonumber(seq) > tonumber(w.seen) and tonumber(at) > tonumber(w.after) then
+    return due({state = state, at = tonumber(at), seq = tonumber(seq)})
+  end
+  local sets = {w.waits .. id}
+  if named then sets[2] = w.waits .. w.named .. w.resource end
+  return wait(sets, 'seen', w.seen, 'after', w.after, 'knows', w.knows, 'probe', w.probe, 'every', w.every, 'until', w['until'])
+end
+
+if ARGV[10] ~= '' then
+  local w = cjson.decode(ARGV[10])
+  return w.hears and wait_for_message(w) or wait_for_resource(w)
+end
+if watched then return wait({}) end
 
 local later = tonumber(ARGV[6]) > 0
 put('due', later and 0 or 1, later and ARGV[6] or ARGV[7])

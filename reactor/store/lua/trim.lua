@@ -5,8 +5,8 @@
 -- Lists that name rows and runs name none that has expired.
 -- KEYS log, aside, finished dead, finished unknown, runs   ARGV retention (ms), lifetime of what has ended (ms), run prefix
 -- Returns how many events left the log.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- @include now
+-- @include places
 
 for _, finished in ipairs({KEYS[3], KEYS[4]}) do
   redis.call('ZREMRANGEBYSCORE', finished, '-inf', string.format('%d', now - ARGV[2]))
@@ -16,13 +16,6 @@ for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', string.format(
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%d', now - math.max(ARGV[1], ARGV[2])))
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-
-local function before(one, other)
-  local ms, number = string.match(one, '(%d+)-(%d+)')
-  local other_ms, other_number = string.match(other, '(%d+)-(%d+)')
-  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
-  return tonumber(number) < tonumber(other_number)
-end
 
 local keep
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do

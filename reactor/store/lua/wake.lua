@@ -1,33 +1,27 @@
 #!lua
--- Guarantees: a waiting row is woken once, by evidence that is newer than what its run has seen; others wait on.
--- What a read of one run showed is evidence for all that know of another state: it says nothing to those that know it.
--- KEYS due   ARGV row prefix, resource key, what a read showed (JSON: state, at; empty: the state table tells), sweep after (ms),
---      then the keys of the waits for it (by id, by name)
+-- Guarantees: a fresh event is known as the last of its type (of any resource, and of its own), and wakes each row once that
+-- waits for such a message, or for its resource to change. A row that has seen this already, or something later, waits on.
+-- KEYS due, told, resource
+-- ARGV row prefix, sweep after (ms), entry, event type, the sets of rows that wait for the message, and for the resource (JSON)
 -- Returns the rows that are due now.
-local saw = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or {}
-local read = saw.state
-if not read then
-  local state, at, seq = unpack(redis.call('HMGET', ARGV[2], 'state', 'at', 'seq'))
-  if not seq then return {} end
-  saw = {state = state, at = tonumber(at), seq = tonumber(seq)}
+-- @include now
+-- @include places
+-- @include rouse
+local c = {now = now, sweep = ARGV[2], row = ARGV[1], due = KEYS[1]}
+local entry, own = ARGV[3], 'told:' .. ARGV[4]
+
+if after(entry, redis.call('HGET', KEYS[2], ARGV[4])) then redis.call('HSET', KEYS[2], ARGV[4], entry) end
+if redis.call('EXISTS', KEYS[3]) == 1 and after(entry, redis.call('HGET', KEYS[3], own)) then
+  redis.call('HSET', KEYS[3], own, entry)
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-saw.woken = now
-local out = {}
-for i = 5, #ARGV do
-  for _, row in ipairs(redis.call('SMEMBERS', ARGV[i])) do
-    local key = ARGV[1] .. row
-    local waits, seen, after, knows = unpack(redis.call('HMGET', key, 'state', 'seen', 'after', 'knows'))
-    if waits ~= 'waiting' then
-      redis.call('SREM', ARGV[i], row)
-    elseif saw.at > tonumber(after) and (read and knows ~= read or not read and saw.seq > tonumber(seen)) then
-      if read then saw.seq = tonumber(seen) end
-      redis.call('SREM', ARGV[i], row)
-      redis.call('HSET', key, 'state', 'due', 'queued', 1, 'saw', cjson.encode(saw))
-      redis.call('ZADD', KEYS[1], now + ARGV[4], row)
-      out[#out + 1] = row
-    end
-  end
-end
-return out
+local roused = rouse(c, cjson.decode(ARGV[5]), function(key)
+  return after(entry, redis.call('HGET', key, 'heard')) and {entry = entry, woken = now}
+end, {})
+
+local state, at, seq = unpack(redis.call('HMGET', KEYS[3], 'state', 'at', 'seq'))
+if not seq then return roused end
+local saw = {state = state, at = tonumber(at), seq = tonumber(seq), woken = now}
+return rouse(c, cjson.decode(ARGV[6]), function(key)
+  local seen, since = unpack(redis.call('HMGET', key, 'seen', 'after'))
+  return saw.seq > tonumber(seen) and saw.at > tonumber(since) and saw
+end, roused)

@@ -1,0 +1,3 @@
+-- The server's time, in milliseconds since the epoch: the only clock of the store.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
