@@ -127,10 +127,11 @@ def _exactly(api: Api, reference: OperationRef) -> Described | None:
 
 
 def _at_path(api: Api, reference: OperationRef) -> Described | None:
-    """By path and method; what a path calls its parameters does not matter."""
-    meant = _anonymous(reference.path), reference.method.upper()
-    operations = api.openapi.operations.values()
-    return next((each for each in operations if (_anonymous(each.path), each.method) == meant), None)
+    """By path and method; what a path calls its parameters does not matter. Without a method: the path's only operation."""
+    path, method = _anonymous(reference.path), reference.method.upper()
+    there = [each for each in api.openapi.operations.values() if _anonymous(each.path) == path]
+    meant = [each for each in there if each.method == method] if method else there
+    return meant[0] if len(meant) == 1 else None
 
 
 def _by_another_name(api: Api, reference: OperationRef) -> Described | None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from reactor import yaml12
 from reactor.errors import Problem
 from reactor.workflows import model
-from reactor.workflows.criteria import Criterion, compile_criterion, compile_query
+from reactor.workflows.criteria import Criterion, compile_criterion
 from reactor.workflows.document import DEFAULT_RETRIES, Action, Body, OperationRef, Parameter
 from reactor.workflows.expressions import (
     Context,
@@ -30,6 +30,7 @@ from reactor.workflows.expressions import (
     parse,
     split_pointer,
 )
+from reactor.workflows.jsonpath import compile_query
 from reactor.yaml12 import Path, expected_one_of
 
 Thing = TypeVar("Thing")
@@ -199,7 +200,7 @@ class Compiler:
             return OperationRef(qualified["source"], id=qualified["id"])
         if field_name != "operationId":
             self.note_at(path)(f"found {text!r}; the standard form is '{{$sourceDescriptions.<name>.url}}#/…'")
-            return OperationRef(None, path=text) if field_name == "operationPath" else OperationRef(None, channel=text)
+            return _plainly(text) if field_name == "operationPath" else OperationRef(None, channel=text)
         if text.startswith(("$", "{")):
             self.refuse(path, f"found {text!r}, expected $sourceDescriptions.<name>.<operationId>")
             return None
@@ -212,6 +213,9 @@ class Compiler:
         match split_pointer(pointer):
             case ("paths", url_path, method):
                 return OperationRef(source, path=url_path, method=method)
+            case ("paths", url_path):
+                self.note_at(path)(f"found {pointer!r}, a path; the standard form names a method, too: '{pointer}/get'")
+                return OperationRef(source, path=url_path)
             case ("channels", *rest):
                 return OperationRef(source, channel="/".join(rest))
         self.refuse(path, f"found the pointer {pointer!r}, expected /paths/<path>/<method> or /channels/<name>")
@@ -243,6 +247,12 @@ def compile_selector(raw: model.Selector) -> Selected:
         case "jsonpointer":
             return Selected(parse(raw.context), partial(at_pointer, pointer=split_pointer(raw.selector)))
     raise ExpressionError("found a selector of type xpath, expected jsonpath or jsonpointer: the APIs send JSON")
+
+
+def _plainly(text: str) -> OperationRef:
+    """An operation as people say it: `GET /volumes`, or only its path."""
+    method, _, path = text.strip().rpartition(" ")
+    return OperationRef(None, path=path, method=method)
 
 
 def _target(raw: model.Replacement) -> tuple[str, ...]:

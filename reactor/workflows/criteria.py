@@ -1,6 +1,6 @@
 """Criteria: conditions of type simple, jsonpath and regex, each answering with a finding. XPath is refused.
 
-Owns which dialects of JSONPath conditions are understood and how much work one may be. A criterion that can't be
+Owns which dialects of JSONPath conditions are understood. A criterion that can't be
 understood is refused when the document is read, never taken for false: a false one may open the gate of a wait.
 
 Documents in use write three dialects of JSONPath conditions, and no other evaluator takes all of them:
@@ -11,38 +11,21 @@ Documents in use write three dialects of JSONPath conditions, and no other evalu
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import jsonschema_rs
 import orjson
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery, JSONPathRecursionError
+from jsonpath_rfc9535 import JSONPathError, JSONPathQuery
 from jsonpath_rfc9535.filter_expressions import FilterContext, FilterExpression
-from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
-from jsonpath_rfc9535.lex import tokenize
 from jsonpath_rfc9535.selectors import FilterSelector
-from jsonpath_rfc9535.tokens import TokenType
 
 from reactor.workflows.conditions import MAX_LENGTH, compile_condition
 from reactor.workflows.expressions import ABSENT, Context, ExpressionError, Note, Reference, as_text, descend, parse
+from reactor.workflows.jsonpath import bounded, compile_regex, unless_too_deep
 from reactor.yaml12 import expected_one_of
 
 TYPES: Final = ("simple", "jsonpath", "regex")
-
-# How often these may stand in one JSONPath: each can multiply the work by the size of the body, or nests.
-_LIMITS: Final = {
-    TokenType.DOUBLE_DOT: 1,
-    TokenType.FILTER: 2,
-    TokenType.WILD: 3,
-    TokenType.COMMA: 4,
-    TokenType.LPAREN: 30,
-    TokenType.NOT: 30,
-    TokenType.FUNCTION: 10,
-}
-_DOT: Final = re.compile(r"(?P<other>\\.|\[(?:\\.|[^\]\\])*\])|\.", re.DOTALL)
-"""A dot of an I-Regexp (RFC 9485), which stands for anything but a line's end; `other` is an escape or a class before it."""
 
 _PLAIN_PATH: Final = re.compile(r"[$@](?:\.[A-Za-z_][\w-]*)+")
 _EMBEDDED: Final = re.compile(r"(?P<quote>['\"]?)\{(?P<expression>\$[A-Za-z][^{}]*)\}(?P=quote)")
@@ -58,7 +41,6 @@ class Finding:
 
 
 Test = Callable[[Context], bool]
-Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,75 +61,6 @@ class Criterion:
             body = self.context.render(context)
             saw |= {path: descend(body, tuple(path.split(".")[1:])) for path in self.paths or ()}
         return Finding(self.condition, saw, self._test(context))
-
-
-def compile_regex(pattern: str) -> Callable[[str], bool]:
-    """Whether a text contains a match of an ECMA-262 pattern. Raises ExpressionError for what has no linear time.
-
-    The Rust regex engine, reached through JSON Schema's `pattern`, translates ECMA-262 and refuses look-around and
-    back-references, so no pattern can hang the process. A pattern may take one MiB compiled.
-    """
-    options = jsonschema_rs.RegexOptions(size_limit=1 << 20)
-    try:
-        return jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=options).is_valid
-    except ValueError:
-        message = f"found the pattern {pattern!r}, expected a regular expression without look-around or back-references"
-        raise ExpressionError(message) from None
-
-
-class _Matching(FilterFunction):
-    """`match()` and `search()` of RFC 9535 in linear time; the library's own backtrack."""
-
-    arg_types = [ExpressionType.VALUE, ExpressionType.VALUE]  # noqa: RUF012 - declared so by the library
-    return_type = ExpressionType.LOGICAL
-
-    def __init__(self, whole: bool) -> None:
-        self.whole = whole
-
-    def __call__(self, text: object, pattern: object) -> bool:
-        """Whether the pattern matches; a pattern that is none matches nothing (RFC 9535, 2.4.6)."""
-        if not isinstance(text, str) or not isinstance(pattern, str):
-            return False
-        try:
-            pattern = _DOT.sub(lambda found: found["other"] or r"[^\n\r]", pattern)
-            return compile_regex(f"^(?:{pattern})$" if self.whole else pattern)(text)
-        except ExpressionError:
-            return False
-
-
-def _environment() -> JSONPathEnvironment:
-    environment = JSONPathEnvironment()
-    environment.function_extensions |= {"match": _Matching(True), "search": _Matching(False)}
-    return environment
-
-
-def compile_query(text: str) -> Callable[[Any], Any]:
-    """A JSONPath that picks a value: that of a singular query, the list of values of another, ABSENT for none.
-
-    Raises ExpressionError.
-    """
-    try:
-        query = _bounded(text)
-    except JSONPathError as error:
-        raise ExpressionError(f"found {text!r}, expected a JSONPath query (RFC 9535): {error}") from None
-
-    def pick(value: Any) -> Any:
-        found = query.find(value).values() if isinstance(value, dict | list) else []
-        return (found[0] if found else ABSENT) if query.singular_query() else found
-
-    return _unless_too_deep(pick, ABSENT)
-
-
-def _unless_too_deep(read: Callable[[Any], Thing], otherwise: Thing) -> Callable[[Any], Thing]:
-    """What a JSONPath reads; `otherwise` where it would have to descend more than the library's hundred levels."""
-
-    def read_or_not(value: Any) -> Thing:
-        try:
-            return read(value)
-        except JSONPathRecursionError:
-            return otherwise
-
-    return read_or_not
 
 
 def compile_criterion(condition: str, kind: str, context: str | None, note: Note) -> Criterion:
@@ -190,7 +103,7 @@ def _jsonpath(condition: str, looked_at: Reference, note: Note) -> Criterion:
         if body is ABSENT:
             return False
         test = fits or _compile_jsonpath(_filled(condition, context), lambda warning: None)
-        return _unless_too_deep(test, False)(body)
+        return unless_too_deep(test, False)(body)
 
     names_all = not re.search(r"\.\.|\*|\[(?!\?)|@(?!\.)", condition) and not _is_bare_query(condition)
     paths = tuple(dict.fromkeys(_PLAIN_PATH.findall(condition))) if names_all else None
@@ -217,7 +130,7 @@ def _compile_jsonpath(condition: str, note: Note) -> Callable[[Any], bool]:
     if len(condition) > MAX_LENGTH:
         raise ExpressionError(f"found a condition of {len(condition)} characters, expected at most {MAX_LENGTH}")
     try:
-        query = _bounded(condition)
+        query = bounded(condition)
     except JSONPathError:
         return _predicate(condition, note)
     if not re.match(r"\$\[\?.*@[.\[]", condition):
@@ -241,7 +154,7 @@ def _finds_wrapped(query: JSONPathQuery, body: Any) -> bool:
 def _predicate(condition: str, note: Note) -> Callable[[Any], bool]:
     """What RFC 9535 allows within `[? ]`, with both `$` and `@` for the context."""
     try:
-        query = _bounded(f"$[?{_with_length(condition, note)}]")
+        query = bounded(f"$[?{_with_length(condition, note)}]")
     except JSONPathError as error:
         raise ExpressionError(f"found {condition!r}, expected a JSONPath query (RFC 9535): {error}") from None
     selectors = [selector for segment in query.segments for selector in segment.selectors]
@@ -266,12 +179,3 @@ def _with_length(condition: str, note: Note) -> str:
     if standard != condition:
         note(f"found '.length' in {condition!r}; the standard form is {standard!r}")
     return standard
-
-
-def _bounded(text: str) -> JSONPathQuery:
-    """A compiled query, whose work is at most about the square of the body's size. Raises JSONPathError."""
-    counted = Counter(token.type_ for token in tokenize(text))
-    for kind, limit in _LIMITS.items():
-        if counted[kind] > limit:
-            raise ExpressionError(f"found {counted[kind]} of {kind.name} in {text!r}, expected at most {limit}")
-    return _environment().compile(text)

@@ -33,7 +33,7 @@ class OperationRef:
     channel: str = ""
 
     def __str__(self) -> str:
-        return self.id or self.channel or f"{self.method.upper()} {self.path}"
+        return self.id or self.channel or f"{self.method.upper()} {self.path}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,10 @@ def test_every_step_whose_operation_is_ambiguous_or_unknown_is_told_with_its_pla
         ("/things/{thing}/stop", "POST", "things.stopThing"),
         ("/things/{id}", "delete", "nothing"),
         ("/elsewhere", "get", "nothing"),
+        ("/things/{id}", "", "things.getThing"),
+        ("/things", "", "nothing"),
     ],
+    ids=lambda text: text or "without a method",
 )
 def test_an_operation_is_found_by_its_path_whatever_its_parameters_are_called(
     path: str, method: str, found: str

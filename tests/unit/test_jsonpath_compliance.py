@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reactor.workflows.criteria import compile_query
 from reactor.workflows.expressions import ABSENT, ExpressionError
+from reactor.workflows.jsonpath import compile_query
 
 BOOKS = [
     {"category": "reference", "author": "Nigel Rees", "title": "Sayings of the Century", "price": 8.95},

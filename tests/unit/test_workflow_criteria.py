@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactor.workflows.criteria import Criterion, Finding, compile_criterion, compile_query
+from reactor.workflows.criteria import Criterion, Finding, compile_criterion
 from reactor.workflows.expressions import ABSENT, Context, Exchange, ExpressionError
+from reactor.workflows.jsonpath import compile_query
 
 BODY = {
     "state": "Ready",
@@ -183,6 +184,8 @@ def test_each_dialect_of_jsonpath_conditions_is_understood(condition: str, body:
         "(" * 900 + "$.a == 1" + ")" * 900,
         "!" * 900 + "$.a",
         "$.a{$inputs.x}",
+        "!$.error == true",
+        "$.a == 1 == true",
     ],
 )
 def test_a_jsonpath_that_can_not_be_read_or_is_too_much_work_is_refused(condition: str) -> None:

@@ -173,6 +173,11 @@ def test_all_mistakes_are_told_at_once_with_their_places() -> None:
             "operationPath: '{$sourceDescriptions.api.url}#/paths/~1volumes~1{id}/get'",
             OperationRef("api", path="/volumes/{id}", method="get"),
         ),
+        (
+            "operationPath: '{$sourceDescriptions.api.url}#/paths/~1volumes~1{id}'",
+            OperationRef("api", path="/volumes/{id}"),
+        ),
+        ("operationPath: GET /volumes/{id}", OperationRef(None, path="/volumes/{id}", method="GET")),
         ("operationPath: somewhere", OperationRef(None, path="somewhere")),
     ],
 )
