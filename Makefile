@@ -2,6 +2,7 @@
 
 BIN := .venv/bin
 READY := .venv/ready
+REDIS := .venv/redis/redis-server
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test check crash fmt lock clean
@@ -15,7 +16,7 @@ demo: $(READY) ## See the reactor at work: server, worker and an emulated Dayton
 dev: $(READY) ## Run the reactor from this tree, with an embedded server
 	$(BIN)/reactor dev
 
-test: check ## Everything that must hold: check, then every other test
+test: $(REDIS) check ## Everything that must hold: check, then every other test
 	$(BIN)/pytest --ignore=tests/unit --ignore=tests/e2e --ignore=tests/crash -n 2
 	$(BIN)/pytest tests/e2e tests/crash
 
@@ -43,3 +44,6 @@ clean: ## Remove .venv and caches; the data in .reactor stays
 $(READY): pyproject.toml constraints.txt scripts/setup
 	scripts/setup
 	@touch $@
+
+$(REDIS): scripts/redis | $(READY)
+	scripts/redis

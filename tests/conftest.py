@@ -1,11 +1,13 @@
 """What every test may use: real servers for the session, emptied for each test that asks for a store.
 
-A file that concerns the store says `pytestmark = pytest.mark.every_server`: its tests run against each server that is
-found here, the others against the first.
+A file that concerns the store says `pytestmark = pytest.mark.every_server`: its tests run against Valkey and against Redis,
+the others against the first. `scripts/redis` sees to the second.
 """
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,12 +37,16 @@ LOOPBACK = ("127.0.0.0/8",)
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
 
 
+VALKEY, REDIS = "valkey", "redis"
+
+
 def binaries() -> dict[str, Path]:
-    """The servers on this machine, by name: the one that `reactor dev` starts, and a Redis on PATH if there is one."""
-    found = {"embedded": find_server()}
-    redis = shutil.which("redis-server")
-    if redis and Path(redis).absolute() != found["embedded"]:
-        found["redis"] = Path(redis).absolute()
+    """The servers on this machine, by name: the one that `reactor dev` starts, and the Redis that `scripts/redis` found."""
+    found = {VALKEY: find_server()}
+    places = os.pathsep.join([str(Path(sys.prefix) / "redis"), os.environ.get("PATH", os.defpath)])
+    redis = shutil.which("redis-server", path=places)
+    if redis and Path(redis).absolute() != found[VALKEY]:
+        found[REDIS] = Path(redis).absolute()
     return found
 
 
@@ -52,8 +58,17 @@ def version(binary: Path) -> str:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which servers are used, as a Redis on PATH is optional."""
+    """Say which servers are used."""
     return [f"server: {name}: {version(binary)}" for name, binary in binaries().items()]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, where it is read, that half of the tests of the store had no server."""
+    if REDIS not in binaries():
+        terminalreporter.write_line(
+            "tests of the store ran on Valkey alone: `scripts/redis` gets a Redis for them, or says what it lacks",
+            yellow=True,
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -91,7 +106,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, servers: Servers) -> EmbeddedServer:
     """A real server, as in production but for its address."""
-    return servers.get(getattr(request, "param", "embedded"))
+    return servers.get(getattr(request, "param", VALKEY))
 
 
 @pytest.fixture

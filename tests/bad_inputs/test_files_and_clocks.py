@@ -67,6 +67,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Config:
 CLOCKS = {"150 an hour ahead": (HOUR, "too_old"), "150 an hour behind": (-HOUR, "too_new")}
 
 
+@pytest.mark.every_server
 @pytest.mark.parametrize(("off", "reason"), CLOCKS.values(), ids=CLOCKS)
 async def test_150_a_web_process_with_a_wrong_clock_refuses_and_recovers_with_its_clock(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, off: float, reason: str
@@ -86,6 +87,7 @@ async def test_150_a_web_process_with_a_wrong_clock_refuses_and_recovers_with_it
     assert (again.status_code, await opened.store.log.length()) == (204, 1)
 
 
+@pytest.mark.every_server
 @pytest.mark.parametrize("off", [HOUR, -HOUR])
 async def test_150_leases_times_and_retention_are_the_servers_whatever_the_clock_of_a_process(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, off: float

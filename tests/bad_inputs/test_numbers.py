@@ -77,6 +77,9 @@ NUMBERS: dict[int, str] = {
     106: "bad_inputs/test_deliveries.py::test_106_a_state_after_the_end_fires_nothing",
 }
 
+STORED = (*range(1, 32), *range(33, 56), *range(79, 107), 139, 140, *range(143, 152))
+"""What concerns the store is sent to Valkey and to Redis; 32 is about requests alone."""
+
 CASES = (HERE, ODD, DRIPS, FLOODS, BAD_RULES, HARMLESS)
 """Tests of many inputs, each of which begins with its number."""
 
@@ -105,6 +108,18 @@ def test_a_bad_input_that_is_one_case_of_many_is_among_them(number: int) -> None
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert str(number) in names
+
+
+@pytest.mark.parametrize("number", STORED)
+def test_a_bad_input_that_concerns_the_store_is_sent_to_every_server(number: int) -> None:
+    file, _, function = NUMBERS[number].partition("::")
+    body = parsed(file).body
+    [test] = [
+        node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
+    ]
+    marks = [*test.decorator_list, *(node for node in body if isinstance(node, ast.Assign))]
+
+    assert "pytest.mark.every_server" in {part for mark in marks for part in ast.unparse(mark).split(" = ")}
 
 
 def test_each_number_is_there() -> None:

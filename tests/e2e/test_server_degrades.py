@@ -200,6 +200,7 @@ def test_a_promoted_replica_at_the_same_address_is_gone_on_with(fleet: Fleet, tm
     with EmbeddedServer.start(tmp_path / "replica") as replica, Redis.from_url(replica.url) as second:
         with admin(machine) as first:
             first.config_set("port", port)
+            first.config_set("repl-diskless-sync-delay", 0)
             second.replicaof("127.0.0.1", str(port))
             eventually(lambda: replication(second).get("master_link_status") == "up")
             assert fleet.deliver(before, "msg_before") == 204

@@ -15,6 +15,8 @@ from reactor.store.jobs import Job, Wanted
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ending, State
 
+pytestmark = pytest.mark.every_server
+
 KEYS = Keys("reactor")
 
 

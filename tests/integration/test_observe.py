@@ -22,6 +22,8 @@ from reactor.store.keys import Keys
 from reactor.store.log import Entry
 from reactor.store.resources import Verdict
 
+pytestmark = pytest.mark.every_server
+
 SEQUENCES: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parent.parent / "data" / "event_sequences.json").read_text()
 )

@@ -23,6 +23,8 @@ from reactor.metrics import render_metrics
 from reactor.queue import PERFORM, Popped, Ticket, read_ticket
 from reactor.worker import Worker as OurWorker
 
+pytestmark = pytest.mark.every_server
+
 RQ = str(Path(sys.executable).parent / "rq")
 
 

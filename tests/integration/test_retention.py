@@ -125,8 +125,10 @@ async def test_events_set_aside_in_one_millisecond_are_kept_in_the_order_of_the_
 
 async def test_many_events_between_two_set_aside_leave_the_log(store: Store, redis: Redis) -> None:
     at = now_ms() - 500_000
-    for number in range(1, 6200):
-        redis.xadd(store.keys.log, {"id": number}, id=f"{at}-{number}")
+    with redis.pipeline(transaction=False) as pipeline:
+        for number in range(1, 6200):
+            pipeline.xadd(store.keys.log, {"id": number}, id=f"{at}-{number}")
+        pipeline.execute()
     redis.xgroup_setid(store.keys.log, "dispatch", "$")
     redis.zadd(store.keys.aside, {f"{at}-3": at, f"{at}-6100": at})
 

@@ -16,6 +16,8 @@ from reactor.store.due import FULL, Due, Swept
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ending
 
+pytestmark = pytest.mark.every_server
+
 KEYS = Keys("reactor")
 
 

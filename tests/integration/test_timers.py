@@ -9,6 +9,8 @@ from conftest import Opened
 from desk import MINUTE, RULE, SECOND, Desk, desk, why
 from stage import eventually, iso, now_ms, volume
 
+pytestmark = pytest.mark.every_server
+
 FOR = "for: 10m"
 UNLESS = "unless: {on: volume.state.updated, match: {newState: ready}, within: 10m}"
 DEBOUNCE = "debounce: {wait: 10m, at_most: 30m}"
