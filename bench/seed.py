@@ -8,14 +8,12 @@ APIs were asked; then lets a plain poller do the same on the same emulator. Take
     python -m bench.seed --runs 20 --json
 """
 
-import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -24,14 +22,14 @@ from typing import Any
 import httpx2
 import orjson
 
+from bench import command
 from bench.waiting import _until, _without_rules
 from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.cli.processes import opened
 from reactor.config import load_config
 from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
-from reactor.queue import JobQueue
 from reactor.runs import Runner
-from reactor.settings import load_settings
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 
@@ -89,19 +87,13 @@ def measure(runs: int) -> Measured:
         config = _without_rules(Path(directory))
         fleet = FleetPlan(Path(directory), config, time_scale=PACE, probe=PROBE).start(stack)
         emulator = stack.enter_context(Emulator(fleet.emulator_url))
-        return asyncio.run(_with_store(fleet, emulator, config, runs))
+        return asyncio.run(_with_store(fleet, emulator, runs))
 
 
-async def _with_store(fleet: Fleet, emulator: Emulator, config: Path, runs: int) -> Measured:
-    settings = load_settings(redis_url=fleet.environment["REACTOR_REDIS_URL"], config=config)
-    store = Store(settings)
-    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
-    try:
-        runner = Runner(load_config(config), store, queue, probe=PROBE)
+async def _with_store(fleet: Fleet, emulator: Emulator, runs: int) -> Measured:
+    async with opened(fleet.settings) as (store, queue):
+        runner = Runner(load_config(fleet.settings.config), store, queue, probe=PROBE)
         return await _Bench(fleet, emulator, store, runner, runs).run()
-    finally:
-        queue.close()
-        await store.close()
 
 
 @dataclass(frozen=True)
@@ -248,18 +240,5 @@ async def poll_devbox(url: str) -> str:
         return "went on" if status == 200 else f"failed: status {status}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--json", action="store_true", dest="as_json")
-    options = parser.parse_args()
-    measured = asdict(measure(options.runs))
-    print(
-        json.dumps(measured)
-        if options.as_json
-        else "\n".join(f"{name:>24}  {value}" for name, value in measured.items())
-    )
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, measure, runs=20)

@@ -10,15 +10,13 @@ everything at once. Of the sandboxes it says nothing: their events would be work
 docs/workflows.md says what it is for.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,13 @@ import httpx2
 import orjson
 from standardwebhooks import Webhook
 
+from bench import command
 from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.cli.processes import opened
 from reactor.config import load_config
 from reactor.emulator.client import Emulator
 from reactor.queue import JobQueue
 from reactor.runs import Runner
-from reactor.settings import Settings, load_settings
 from reactor.store.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +81,7 @@ def measure(runs: int) -> Waited:
         config = _without_rules(Path(directory))
         fleet = FleetPlan(Path(directory), config, time_scale=PACE, probe=PROBE).start(stack)
         emulator = stack.enter_context(Emulator(fleet.emulator_url))
-        return asyncio.run(_Bench(fleet, emulator, config, runs).run())
+        return asyncio.run(_Bench(fleet, emulator, runs).run())
 
 
 def _without_rules(directory: Path) -> Path:
@@ -98,23 +97,16 @@ def _without_rules(directory: Path) -> Path:
 class _Bench:
     fleet: Fleet
     emulator: Emulator
-    config: Path
     runs: int
 
     async def run(self) -> Waited:
         self.emulator.faults(drop=1, event_before_commit=UNSEEN)
-        settings = load_settings(redis_url=self.fleet.environment["REACTOR_REDIS_URL"], config=self.config)
-        store = Store(settings)
-        queue = JobQueue(settings.redis_url, settings.instance, store.redis)
-        try:
-            return await self._measured(settings, store, queue)
-        finally:
-            queue.close()
-            await store.close()
+        async with opened(self.fleet.settings) as (store, queue):
+            return await self._measured(store, queue)
 
-    async def _measured(self, settings: Settings, store: Store, queue: JobQueue) -> Waited:
+    async def _measured(self, store: Store, queue: JobQueue) -> Waited:
         idle, began = self._memory(), time.monotonic()
-        runner = Runner(load_config(self.config), store, queue, probe=settings.probe)
+        runner = Runner(load_config(self.fleet.settings.config), store, queue, probe=PROBE)
         await self._start(runner)
         await _until(lambda: self._all_wait(store))
         started = time.monotonic() - began
@@ -217,16 +209,5 @@ async def _until(look: Any) -> Any:
     return seen
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--json", action="store_true", dest="as_json")
-    options = parser.parse_args()
-    waited = asdict(measure(options.runs))
-    print(
-        json.dumps(waited) if options.as_json else "\n".join(f"{name:>20}  {value}" for name, value in waited.items())
-    )
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, measure, runs=1000)

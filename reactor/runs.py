@@ -150,7 +150,7 @@ class Runner:
             program = self.program(text)
         return Stage(stored, program, Run.from_json(stored.state))
 
-    async def retry(self, stored: StoredRun, who: str) -> bool:
+    async def retry(self, stored: StoredRun, by: str) -> bool:
         """Continue a run that failed or was cancelled from the step where it ended; False when it has changed meanwhile.
 
         What that step may have made is looked for before it is made again. Raises ConfigError when its document is gone
@@ -163,7 +163,7 @@ class Runner:
         run = resumed(program, ended, generation=stored.generation + 1, at=time.time())
         same = run.status == "running" and step_of(program, run) is step_of(program, ended) if ended.top.step else False
         label = await self._label(stored) if same else ""
-        note = {"at": int(time.time() * 1000), "who": who, "did": "retry", "was": stored.status}
+        note = {"at": int(time.time() * 1000), "by": by, "did": "retry", "was": stored.status}
         audit = [*stored.audit, {**note, "because": stored.because}][-MOST_NOTES:]
         await self._store.runs.keep_document(stored.document, text)
         fields = {"audit": orjson.dumps(audit).decode()}

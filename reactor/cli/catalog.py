@@ -30,6 +30,14 @@ def settings_of(config: Path | None) -> Settings:
     return load_settings(config=config) if config else load_settings()
 
 
+def directory_of(config: Path | None) -> Path:
+    """The configuration directory. Raises ConfigError when it is not there."""
+    directory = settings_of(config).config
+    if not directory.is_dir():
+        raise ConfigError(f"{directory} is no directory: name one, set REACTOR_CONFIG, or run where `config/` is")
+    return directory
+
+
 def loaded(config: Path | None) -> Config:
     """The configuration. Raises ConfigError with everything that is wrong with it."""
     return load_config(settings_of(config).config)

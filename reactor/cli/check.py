@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import json_option, settings_of
+from reactor.cli.catalog import directory_of, json_option
 from reactor.cli.shown import print_json
 from reactor.config import Inspection
-from reactor.errors import ConfigError, Problem
+from reactor.errors import Problem
 from reactor.rehearsal.suite import inspect_with_tests
 from reactor.review import masked
 
@@ -37,9 +37,7 @@ def check(directory: Path | None, strict: bool, as_json: bool) -> None:
     Needs no server, no keys and no environment. Exits with 1 if there are errors: such a configuration is never brought
     into force.
     """
-    directory = directory or settings_of(None).config
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} is no directory: name one, set REACTOR_CONFIG, or run where `config/` is")
+    directory = directory_of(directory)
     found = inspect_with_tests(directory)
     if as_json:
         print_json(_value(found))

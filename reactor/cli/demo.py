@@ -12,16 +12,17 @@ from typing import Any
 import click
 import orjson
 
+from reactor.cli.catalog import config_option, directory_of, json_option
 from reactor.cli.demo_given import Given, given_option
 from reactor.cli.demo_workflow import Trial, play
 from reactor.cli.demo_workflow import told as figures
 from reactor.cli.emulator import faults_option
-from reactor.cli.fleet import Fleet, FleetPlan, config_option
+from reactor.cli.fleet import Fleet, FleetPlan
+from reactor.cli.processes import opened
 from reactor.cli.timeline import Moment, moments_of, percentiles, told
 from reactor.cli.workflows import complete_document, inputs_option
 from reactor.emulator.client import Emulator
 from reactor.emulator.faults import Faults
-from reactor.settings import load_settings
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
 from reactor.store.store import Store
@@ -85,7 +86,7 @@ Examples:
     "--time-scale", default=0.2, show_default=True, help="How long the emulator's states last; 1 is Daytona's pace."
 )
 @click.option("--timeout", type=float, help="Seconds after which the demo has failed. [60; of a workflow 600]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the timeline.")
+@json_option
 def demo(
     volumes: int,
     workflow: str,
@@ -93,7 +94,7 @@ def demo(
     inputs: dict[str, Any],
     given: tuple[Given, ...],
     faults: Faults,
-    config: Path,
+    config: Path | None,
     time_scale: float,
     timeout: float | None,
     as_json: bool,
@@ -106,13 +107,14 @@ def demo(
     Starts an embedded server, an emulated Daytona and Runloop, `reactor serve` and `reactor work`, each a real process,
     and ends them. The exit status says whether it worked.
     """
+    directory = directory_of(config)
     if workflow:
-        trial = Trial.of(workflow, workflow_id, inputs, config, faults, timeout or WORKFLOW_TIMEOUT, given)
+        trial = Trial.of(workflow, workflow_id, inputs, directory, faults, timeout or WORKFLOW_TIMEOUT, given)
         _try(trial, time_scale, as_json=as_json)
         return
     if workflow_id or inputs or given:
         raise click.UsageError("--workflow-id, --input and --given are for a document: name it by --workflow")
-    with _started(config, time_scale, quiet=as_json) as (fleet, emulator):
+    with _started(directory, time_scale, quiet=as_json) as (fleet, emulator):
         emulator.faults(**asdict(faults))
         outcome = asyncio.run(_play(fleet, emulator, volumes, timeout or TIMEOUT))
     click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else _told(outcome))
@@ -149,11 +151,8 @@ def _started(config: Path, time_scale: float, *, quiet: bool) -> Iterator[tuple[
 
 
 async def _play(fleet: Fleet, emulator: Emulator, volumes: int, timeout: float) -> Outcome:
-    store = Store(load_settings(redis_url=fleet.environment["REACTOR_REDIS_URL"]))
-    try:
+    async with opened(fleet.settings) as (store, _):
         return await _Demo(fleet, emulator, store, volumes).run(timeout)
-    finally:
-        await store.close()
 
 
 @dataclass(frozen=True)

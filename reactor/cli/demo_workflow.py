@@ -18,15 +18,14 @@ import orjson
 from reactor.catalog import Catalog
 from reactor.cli.demo_given import Given, taken_for_granted
 from reactor.cli.fleet import Fleet
+from reactor.cli.processes import opened
 from reactor.cli.timeline import Happened, Moment, calls_of, events_of, line_of, moment_of, percentiles
 from reactor.cli.workflows import chosen_workflow, document_of, read, refuse_missing
 from reactor.config import load_config
 from reactor.emulator.client import Emulator
 from reactor.emulator.faults import Faults
 from reactor.errors import ReactorError
-from reactor.queue import JobQueue
 from reactor.runs import Runner, row_id
-from reactor.settings import load_settings
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
 from reactor.store.runs import StoredRun
@@ -145,15 +144,9 @@ class Story:
 
 async def play(trial: Trial, fleet: Fleet, emulator: Emulator, tell: Callable[[str], object]) -> Outcome:
     """Run the document to its end, or to the end of patience. Raises ReactorError when a process ends by itself."""
-    settings = load_settings(redis_url=fleet.environment["REACTOR_REDIS_URL"])
-    store = Store(settings)
-    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
-    try:
-        runner = Runner(load_config(trial.config), store, queue, probe=settings.probe)
+    async with opened(fleet.settings) as (store, queue):
+        runner = Runner(load_config(trial.config), store, queue, probe=fleet.settings.probe)
         return await _Player(trial, fleet, emulator, store, Story(time.time(), tell)).play(runner)
-    finally:
-        queue.close()
-        await store.close()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from reactor.cli.fleet import Fleet, FleetPlan, config_option
+from reactor.cli.catalog import config_option, directory_of
+from reactor.cli.fleet import Fleet, FleetPlan
 from reactor.emulator import EmulatorSettings
 
 WATCH = 0.2
@@ -31,14 +32,14 @@ WATCH = 0.2
 @click.option("--port", default=8787, show_default=True, help="Port of the webhook endpoint.")
 @click.option("--emulator-port", default=8788, show_default=True, help="Port of the emulated Daytona.")
 @click.option("--time-scale", default=1.0, show_default=True, help="How long states last; 1 is about Daytona's pace.")
-def dev(data: Path, config: Path, port: int, emulator_port: int, time_scale: float) -> None:
+def dev(data: Path, config: Path | None, port: int, emulator_port: int, time_scale: float) -> None:
     """Run the embedded server, an emulated Daytona, web and worker, with their logs here.
 
     The data stays in --data and is there again next time.
     """
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        plan = FleetPlan(data, config, time_scale, port, emulator_port, log=sys.stderr)
+        plan = FleetPlan(data, directory_of(config), time_scale, port, emulator_port, log=sys.stderr)
         fleet = plan.start(stack)
         click.echo(_greeting(fleet))
         try:

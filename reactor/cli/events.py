@@ -1,17 +1,17 @@
 """`reactor events`: look at the event log, and let what was set aside be decided on again."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from reactor.cli.batch import Batch, each_of
 from reactor.cli.catalog import config_option, json_option
-from reactor.cli.looking import looking
+from reactor.cli.looking import completing, looked
 from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines
-from reactor.errors import NotFound, NotPossible, ReactorError
 from reactor.operator.events import event_detail, event_found, event_value, retry_event
 from reactor.store.logged import Logged
+from reactor.store.store import Store
 
 EXAMPLES = """\b
 Examples:
@@ -22,16 +22,13 @@ Examples:
 """
 
 
-def complete_event(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The events set aside, then the newest ones, whose places in the log begin so; none without a server."""
-    try:
-        aside, newest = (asyncio.run(_listed(ctx.params.get("config"), MOST, aside=aside)) for aside in (True, False))
-    except ReactorError:
-        return []
-    places = dict.fromkeys(each.entry.entry for each in (*aside, *newest))
-    return [place for place in places if place.startswith(incomplete)]
+async def _places(store: Store) -> Sequence[str]:
+    """Those of the events set aside, then of the newest ones."""
+    listed = (*await store.logged.aside(count=MOST), *await store.logged.newest(count=MOST))
+    return list(dict.fromkeys(each.entry.entry for each in listed))
 
 
+complete_event = completing(_places)
 event_argument = click.argument("event", metavar="EVENT", shell_complete=complete_event)
 
 
@@ -47,16 +44,11 @@ def events() -> None:
 @json_option
 def ls(aside: bool, limit: int, config: Path | None, as_json: bool) -> None:
     """List events, the newest first, with their verdict and how many jobs followed."""
-    found = asyncio.run(_listed(config, limit, aside=aside))
+    found = looked(config, lambda store: (store.logged.aside if aside else store.logged.newest)(count=limit))
     if as_json:
         print_json([event_value(each) for each in found])
     elif found:
         print_lines([("EVENT", "ACCEPTED", "TYPE", "RESOURCE", "VERDICT", "JOBS", "ID"), *map(_line, found)])
-
-
-async def _listed(config: Path | None, count: int, *, aside: bool) -> Sequence[Logged]:
-    async with looking(config) as store:
-        return await (store.logged.aside(count=count) if aside else store.logged.newest(count=count))
 
 
 def _line(logged: Logged) -> tuple[str, ...]:
@@ -72,17 +64,12 @@ def _line(logged: Logged) -> tuple[str, ...]:
 @json_option
 def show(event: str, config: Path | None, as_json: bool) -> None:
     """Show an event: its payload, its verdict, and the plan that followed."""
-    detail = event_detail(asyncio.run(_found(config, event)))
+    detail = event_detail(looked(config, lambda store: event_found(store, event)))
     if as_json:
         print_json(detail)
         return
     detail["accepted"] = clock(detail["accepted"])
     print_lines([(name, value if isinstance(value, str) else json_of(value)) for name, value in detail.items()])
-
-
-async def _found(config: Path | None, event: str) -> Logged:
-    async with looking(config) as store:
-        return await event_found(store, event)
 
 
 @events.command(epilog=EXAMPLES)
@@ -94,23 +81,11 @@ def retry(named: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
     Each is read as if for the first time: five more failures set it aside again. Jobs that were planned stand.
     """
-    retried, refused = asyncio.run(_retry(config, named))
-    if as_json:
-        print_json([event_value(each) for each in retried])
-    else:
-        for each in retried:
-            click.echo(f"{each.entry.entry} is decided on again")
-    if refused:
-        raise ReactorError("\n".join(refused))
 
+    async def again(store: Store) -> Batch[Logged]:
+        async def one(event: str) -> Logged:
+            return await retry_event(store, await event_found(store, event), operator())
 
-async def _retry(config: Path | None, named: Sequence[str]) -> tuple[list[Logged], list[str]]:
-    retried: list[Logged] = []
-    refused: list[str] = []
-    async with looking(config) as store:
-        for each in named:
-            try:
-                retried.append(await retry_event(store, await event_found(store, each), operator()))
-            except (NotFound, NotPossible) as error:
-                refused.append(str(error))
-    return retried, refused
+        return await each_of(named, one)
+
+    looked(config, again).tell(event_value, lambda each: f"{each.entry.entry} is decided on again", as_json=as_json)

@@ -1,6 +1,5 @@
 """`reactor explain`: why an event led to what it did, or to nothing."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,14 @@ import click
 
 from reactor.cli.catalog import complete_rule, config_option, json_option, settings_of
 from reactor.cli.events import event_argument
-from reactor.cli.looking import looking
+from reactor.cli.looking import looked
 from reactor.cli.shown import clock, print_json
 from reactor.config import load_config
 from reactor.operator.events import event_found
 from reactor.operator.explain import explain as explain_event
 from reactor.operator.explain import explanation_value
 from reactor.rehearsal.judge import clause
+from reactor.store.store import Store
 
 
 @click.command(
@@ -36,17 +36,16 @@ def explain(event: str, rule: str, config: Path | None, as_json: bool) -> None:
     Then what the rule's controls said, its jobs, and whether it would fire by the rules of now. EVENT is a signed id or a
     place in the log (`reactor events ls`).
     """
-    value = asyncio.run(_explained(event, rule, config))
+    known = load_config(settings_of(config).config)
+
+    async def look(store: Store) -> dict[str, Any]:
+        return explanation_value(await explain_event(store, known, await event_found(store, event), rule))
+
+    value = looked(config, look)
     if as_json:
         print_json(value)
     else:
         click.echo("\n".join(lines(value)))
-
-
-async def _explained(event: str, rule: str, config: Path | None) -> dict[str, Any]:
-    known = load_config(settings_of(config).config)
-    async with looking(config) as store:
-        return explanation_value(await explain_event(store, known, await event_found(store, event), rule))
 
 
 def lines(value: Mapping[str, Any]) -> Iterator[str]:

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import click
-
 from reactor.embedded import EmbeddedServer, bound_to_parent
 from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
 from reactor.errors import ReactorError
+from reactor.settings import Settings, load_settings
 
 PROBE = 30.0
 """Seconds between looks at what no event tells, where states last as long as they do; shorter ones are looked at sooner."""
@@ -30,14 +29,6 @@ GRACE = 15.0
 """Seconds the children have to end after SIGTERM."""
 
 LOG_TAIL = 20
-
-config_option = click.option(
-    "--config",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("config"),
-    show_default=True,
-    help="The configuration directory.",
-)
 
 Child = subprocess.Popen[str]
 
@@ -53,6 +44,11 @@ class Fleet:
     environment: Mapping[str, str]
     children: Mapping[str, Child]
     log: Path
+
+    @property
+    def settings(self) -> Settings:
+        """The settings by which this process finds the same data and configuration as the children."""
+        return load_settings(redis_url=self.server.url, config=Path(self.environment["REACTOR_CONFIG"]))
 
     def check(self) -> None:
         """Raise ReactorError, with the end of the log, if one of them ended by itself."""

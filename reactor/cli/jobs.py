@@ -1,6 +1,5 @@
 """`reactor jobs`: look at jobs, retry what is dead or unknown, cancel what nobody wants. Performs nothing itself."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,9 @@ from typing import Any
 
 import click
 
+from reactor.cli.batch import each_of
 from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option
-from reactor.cli.looking import looking
+from reactor.cli.looking import completing, looked
 from reactor.cli.shown import (
     MOST,
     agreed,
@@ -22,9 +22,9 @@ from reactor.cli.shown import (
     print_lines,
     short,
     since_option,
+    together,
     yes_option,
 )
-from reactor.errors import NotFound, NotPossible, ReactorError
 from reactor.operator.jobs import (
     cancel_job,
     job_detail,
@@ -61,21 +61,17 @@ RETRY = Mending(retry_job, why_no_retry)
 CANCEL = Mending(cancel_job, why_no_cancel)
 
 
-def _wanted(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The filters, the same for every command that takes several jobs."""
-    options = [
-        click.option("--dead", is_flag=True, help="Those that failed for good."),
-        click.option("--unknown", is_flag=True, help="Those whose effect nobody knows."),
-        click.option("--due", is_flag=True, help="Those that are to be performed."),
-        click.option("--running", is_flag=True, help="Those that are being performed."),
-        click.option("--waiting", is_flag=True, help="Those that wait for an event."),
-        click.option("--rule", metavar="RULE", shell_complete=complete_rule, help="Those of this rule."),
-        click.option("--api", metavar="API", shell_complete=complete_api, help="Those that call this API."),
-        since_option("Those planned, or ended, within this time: 90s, 10m, 1h30m, 7d."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_wanted = together(
+    click.option("--dead", is_flag=True, help="Those that failed for good."),
+    click.option("--unknown", is_flag=True, help="Those whose effect nobody knows."),
+    click.option("--due", is_flag=True, help="Those that are to be performed."),
+    click.option("--running", is_flag=True, help="Those that are being performed."),
+    click.option("--waiting", is_flag=True, help="Those that wait for an event."),
+    click.option("--rule", metavar="RULE", shell_complete=complete_rule, help="Those of this rule."),
+    click.option("--api", metavar="API", shell_complete=complete_api, help="Those that call this API."),
+    since_option("Those planned, or ended, within this time: 90s, 10m, 1h30m, 7d."),
+)
+"""The filters, the same for every command that takes several jobs."""
 
 
 def _wanted_of(default: tuple[State, ...], **given: Any) -> Wanted:
@@ -84,13 +80,11 @@ def _wanted_of(default: tuple[State, ...], **given: Any) -> Wanted:
     return Wanted(states or default, given["rule"], given["api"], since)
 
 
-def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The jobs whose ids begin so; none without a server, for a shell has no place for messages."""
-    try:
-        found = asyncio.run(_found(ctx.params.get("config"), Wanted(), MOST))
-    except ReactorError:
-        return []
-    return [job.row.id for job in found if job.row.id.startswith(incomplete)]
+async def _ids(store: Store) -> list[str]:
+    return [job.row.id for job in await store.jobs.find(Wanted(), count=MOST)]
+
+
+complete_job = completing(_ids)
 
 
 @click.group(short_help="Look at jobs, retry and cancel them.", epilog=EXAMPLES)
@@ -110,7 +104,7 @@ def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
     knows them as long as they are kept.
     """
     wanted = _wanted_of(FINISHED + OPEN, **given)
-    found = asyncio.run(_found(config, wanted, limit))
+    found = looked(config, lambda store: store.jobs.find(wanted, count=limit))
     _print(found, as_json=as_json)
     if not found and not as_json:
         click.echo(_none(wanted), err=True)
@@ -128,11 +122,6 @@ def _none(wanted: Wanted) -> str:
         f"no job{filters} is {', '.join(wanted.states[:-1])}{' or ' if wanted.states[:-1] else ''}{wanted.states[-1]}{since}; "
         "done and cancelled ones are not listed: `reactor explain EVENT` names the jobs of an event"
     )
-
-
-async def _found(config: Path | None, wanted: Wanted, count: int) -> list[Job]:
-    async with looking(config) as store:
-        return await store.jobs.find(wanted, count=count)
 
 
 HEADING = ("JOB", "STATE", "TRIES", "NEXT OR ENDED", "RULE OR RUN", "WHAT", "ERROR")
@@ -157,12 +146,16 @@ def _line(job: Job) -> tuple[str, ...]:
 @json_option
 def show(job: str, config: Path | None, as_json: bool) -> None:
     """Show a job: what it asks for and why, how it went, what people did to it, and what to do now."""
-    detail = asyncio.run(_detail(config, job))
+
+    async def look(store: Store) -> dict[str, Any]:
+        return await job_detail(store, await job_found(store, job))
+
+    detail = looked(config, look)
     if as_json:
         print_json(detail)
         return
     times = ("created", "due", "ended", "accepted")
-    audit = [f"{clock(each['at'])} {each['who']}: {each['did']} (was {each['was']})" for each in detail.pop("audit")]
+    audit = [f"{clock(each['at'])} {each['by']}: {each['did']} (was {each['was']})" for each in detail.pop("audit")]
     shown = {
         name: clock(value) if name in times else value for name, value in detail.items() if value not in (None, {})
     }
@@ -170,23 +163,14 @@ def show(job: str, config: Path | None, as_json: bool) -> None:
     print_lines([*rows, *(("audit", line) for line in audit)])
 
 
-async def _detail(config: Path | None, job: str) -> dict[str, Any]:
-    async with looking(config) as store:
-        return await job_detail(store, await job_found(store, job))
-
-
-def _mending(command: Callable[..., Any]) -> Callable[..., Any]:
-    options: list[Callable[..., Any]] = [
-        click.argument("ids", nargs=-1, metavar="[JOB]...", shell_complete=complete_job),
-        _wanted,
-        click.option("--dry-run", is_flag=True, help="Only show which jobs it would be."),
-        yes_option,
-        config_option,
-        json_option,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_mending = together(
+    click.argument("ids", nargs=-1, metavar="[JOB]...", shell_complete=complete_job),
+    _wanted,
+    click.option("--dry-run", is_flag=True, help="Only show which jobs it would be."),
+    yes_option,
+    config_option,
+    json_option,
+)
 
 
 @jobs.command(epilog=EXAMPLES)
@@ -197,7 +181,7 @@ def retry(ids: tuple[str, ...], config: Path | None, dry_run: bool, yes: bool, a
     What is found by filters is shown first, and done once you agree. Who did it and when is kept with the job.
     """
     wanted = _wanted_of(FINISHED, **given) if any(given.values()) else None
-    asyncio.run(_mend(config, ids, wanted, RETRY, dry_run=dry_run, yes=yes, as_json=as_json))
+    looked(config, _Mend(ids, wanted, RETRY, dry_run, yes, as_json))
 
 
 @jobs.command(epilog=EXAMPLES)
@@ -208,37 +192,43 @@ def cancel(ids: tuple[str, ...], config: Path | None, dry_run: bool, yes: bool, 
     What is found by filters is shown first, and done once you agree. What a call that is under way does stands.
     """
     wanted = _wanted_of(FINISHED + OPEN, **given) if any(given.values()) else None
-    asyncio.run(_mend(config, ids, wanted, CANCEL, dry_run=dry_run, yes=yes, as_json=as_json))
+    looked(config, _Mend(ids, wanted, CANCEL, dry_run, yes, as_json))
 
 
-async def _mend(
-    config: Path | None,
-    ids: Sequence[str],
-    wanted: Wanted | None,
-    mending: Mending,
-    *,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    if bool(ids) == (wanted is not None):
-        raise click.UsageError("name jobs, or give filters such as --dead: one of the two")
-    async with looking(config) as store:
-        found = await _chosen(store, ids, wanted, mending)
-        if dry_run or (wanted and not yes):
-            _print(found, as_json=as_json)
-        if dry_run:
+@dataclass(frozen=True)
+class _Mend:
+    """One mending, as it was asked for: jobs by their ids, or those that are `wanted`."""
+
+    ids: Sequence[str]
+    wanted: Wanted | None
+    mending: Mending
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        if bool(self.ids) == (self.wanted is not None):
+            raise click.UsageError("name jobs, or give filters such as --dead: one of the two")
+
+    async def __call__(self, store: Store) -> None:
+        """Show what is meant, ask, and do it."""
+        found = await self._chosen(store)
+        asks = self.wanted is not None and not self.yes
+        if self.dry_run or asks:
+            _print(found, as_json=self.as_json)
+        if self.dry_run:
             return
-        if wanted and not yes:
+        if asks:
             agreed(f"These {len(found)} jobs?")
-        await _mend_each(store, found, mending, as_json=as_json)
+        mended = await each_of(found, lambda job: self.mending.do(store, job, operator()))
+        mended.tell(job_value, lambda job: f"{job.row.id} is {job.row.state}", as_json=self.as_json)
 
-
-async def _chosen(store: Store, ids: Sequence[str], wanted: Wanted | None, mending: Mending) -> list[Job]:
-    """The jobs that are named; or those of the filters to which it can be done."""
-    if wanted is None:
-        return [await job_found(store, each) for each in ids]
-    return [job for job in await store.jobs.find(wanted, count=MOST) if not mending.why_not(job.row)]
+    async def _chosen(self, store: Store) -> list[Job]:
+        """The jobs that are named; or those of the filters to which it can be done."""
+        if self.wanted is None:
+            return [await job_found(store, each) for each in self.ids]
+        found = await store.jobs.find(self.wanted, count=MOST)
+        return [job for job in found if not self.mending.why_not(job.row)]
 
 
 def _print(found: Sequence[Job], *, as_json: bool) -> None:
@@ -246,22 +236,3 @@ def _print(found: Sequence[Job], *, as_json: bool) -> None:
         print_json([job_value(job) for job in found])
     elif found:
         print_lines([HEADING, *(_line(job) for job in found)])
-
-
-async def _mend_each(store: Store, found: Sequence[Job], mending: Mending, *, as_json: bool) -> None:
-    """One after the other: what can't be done to one is said, and is no reason to leave the others."""
-    who = operator()
-    refused: list[str] = []
-    mended: list[Job] = []
-    for job in found:
-        try:
-            mended.append(await mending.do(store, job, who))
-        except (NotPossible, NotFound) as error:
-            refused.append(str(error))
-    if as_json:
-        print_json([job_value(job) for job in mended])
-    else:
-        for job in mended:
-            click.echo(f"{job.row.id} is {job.row.state}")
-    if refused:
-        raise ReactorError("\n".join(refused))

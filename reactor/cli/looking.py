@@ -3,14 +3,22 @@
 A command that begins something new opens it as the processes do (`processes.opened`).
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import click
 
 from reactor.cli.catalog import settings_of
-from reactor.errors import StoreUnavailable
+from reactor.errors import ReactorError, StoreUnavailable
 from reactor.store.store import Store
 from reactor.telemetry import configure_logs
+
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+Seen = TypeVar("Seen")
 
 
 @asynccontextmanager
@@ -26,3 +34,26 @@ async def looking(config: Path | None) -> AsyncIterator[Store]:
         raise StoreUnavailable(f"{error}\nREACTOR_REDIS_URL must lead to the reactor's Redis or Valkey.") from error
     finally:
         await store.close()
+
+
+def looked(config: Path | None, look: Callable[[Store], Awaitable[Seen]]) -> Seen:
+    """What is seen in the store that the settings name. Raises ConfigError, StoreError, and what `look` raises."""
+
+    async def run() -> Seen:
+        async with looking(config) as store:
+            return await look(store)
+
+    return asyncio.run(run())
+
+
+def completing(names: Callable[[Store], Awaitable[Iterable[str]]]) -> Completion:
+    """Completes the names that are in the store; none without a server, for a shell has no place for messages."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            known = looked(ctx.params.get("config"), names)
+        except ReactorError:
+            return []
+        return [name for name in known if name.startswith(incomplete)]
+
+    return complete

@@ -1,6 +1,5 @@
 """`reactor pause` and `reactor resume`: the brakes. Receiving and deciding go on; only acting stops."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,14 @@ from typing import Any
 import click
 
 from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option, loaded
-from reactor.cli.looking import looking
+from reactor.cli.looking import looked
 from reactor.cli.shown import Length, clock, operator, print_json, print_lines
 from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.operator.brakes import pause as pause_scope
 from reactor.operator.brakes import pause_value, scope_of
 from reactor.operator.brakes import resume as resume_scope
-from reactor.store.brakes import Pause, Scope
+from reactor.store.brakes import Pause
 
 EXAMPLES = """\b
 Examples:
@@ -68,13 +67,8 @@ def pause(
     if ctx.invoked_subcommand:
         return
     scope = scope_of(_known(config) if api or rule else None, *_one(api, rule))
-    paused = asyncio.run(_pause(config, scope, reason, seconds))
+    paused = looked(config, lambda store: pause_scope(store, scope, by=operator(), reason=reason, seconds=seconds))
     _print(paused, as_json=as_json)
-
-
-async def _pause(config: Path | None, scope: Scope, reason: str, seconds: float | None) -> list[Pause]:
-    async with looking(config) as store:
-        return await pause_scope(store, scope, who=operator(), reason=reason, seconds=seconds)
 
 
 @pause.command(epilog=EXAMPLES)
@@ -82,12 +76,7 @@ async def _pause(config: Path | None, scope: Scope, reason: str, seconds: float 
 @json_option
 def ls(config: Path | None, as_json: bool) -> None:
     """List what is paused: since when, until when, by whom, why, and how many jobs it holds."""
-    _print(asyncio.run(_pauses(config)), as_json=as_json)
-
-
-async def _pauses(config: Path | None) -> list[Pause]:
-    async with looking(config) as store:
-        return await store.brakes.pauses()
+    _print(looked(config, lambda store: store.brakes.pauses()), as_json=as_json)
 
 
 @click.command(short_help="Act again on what was paused.", epilog=EXAMPLES)
@@ -97,15 +86,11 @@ async def _pauses(config: Path | None) -> list[Pause]:
 @json_option
 def resume(api: str | None, rule: str | None, config: Path | None, as_json: bool) -> None:
     """Act again: what was paused by the same words. The jobs it held are performed within seconds."""
-    was_paused, left = asyncio.run(_resume(config, scope_of(None, *_one(api, rule))))
+    scope = scope_of(None, *_one(api, rule))
+    was_paused, left = looked(config, lambda store: resume_scope(store, scope, by=operator()))
     if not was_paused:
         click.echo("that was not paused" + "; see `reactor pause ls`" * bool(left), err=True)
     _print(left, as_json=as_json)
-
-
-async def _resume(config: Path | None, scope: Scope) -> tuple[bool, list[Pause]]:
-    async with looking(config) as store:
-        return await resume_scope(store, scope, who=operator())
 
 
 def _one(api: str | None, rule: str | None) -> tuple[str | None, str | None]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.looking import looked
 from reactor.cli.shown import Length, print_json
 from reactor.config import Config, load_config
 from reactor.errors import ReactorError
-from reactor.settings import Settings
 from reactor.store.revisions import Process
 from reactor.store.store import Store
 
@@ -38,9 +38,8 @@ def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json
     Processes look at their directories by themselves every few seconds and bring what is sound into force; nothing has
     to be told to them but that a much smaller set of rules is meant.
     """
-    settings = settings_of(config)
-    here = load_config(settings.config)
-    processes = asyncio.run(_compared(settings, here, wait or 0.0, accept_shrink))
+    here = load_config(settings_of(config).config)
+    processes = looked(config, lambda store: _compared(store, here, wait or 0.0, accept_shrink))
     if as_json:
         print_json({"here": here.revision, "processes": [asdict(each) for each in processes]})
     else:
@@ -49,18 +48,15 @@ def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json
         raise ReactorError(f"after {wait:g} s not every process runs revision {here.revision}")
 
 
-async def _compared(settings: Settings, here: Config, wait: float, accept: bool) -> list[Process]:
-    store, deadline = Store(settings), time.monotonic() + wait
-    try:
-        if accept:
-            await store.revisions.accept(here.revision)
-        while True:
-            processes = await store.revisions.processes()
-            if _everywhere(here, processes) or time.monotonic() >= deadline:
-                return processes
-            await asyncio.sleep(LOOK)
-    finally:
-        await store.close()
+async def _compared(store: Store, here: Config, wait: float, accept: bool) -> list[Process]:
+    deadline = time.monotonic() + wait
+    if accept:
+        await store.revisions.accept(here.revision)
+    while True:
+        processes = await store.revisions.processes()
+        if _everywhere(here, processes) or time.monotonic() >= deadline:
+            return processes
+        await asyncio.sleep(LOOK)
 
 
 def _everywhere(here: Config, processes: list[Process]) -> bool:

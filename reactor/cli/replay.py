@@ -1,9 +1,8 @@
 """`reactor replay` and `reactor backtest`: decide on logged events again, in earnest or by way of trial."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ import click
 
 from reactor.cli.catalog import complete_type, config_option, json_option, settings_of
 from reactor.cli.events import complete_event
-from reactor.cli.looking import looking
+from reactor.cli.looking import looked
 from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
-from reactor.config import load_config
+from reactor.config import Config, load_config
 from reactor.errors import ReactorError
 from reactor.operator.backtest import jobs_of, verdict_of
 from reactor.operator.events import event_found
-from reactor.operator.replay import Span, events_in, would_follow
+from reactor.operator.replay import Span, events_in, preview, replayed_value
 from reactor.operator.replay import replay as replay_events
 from reactor.rehearsal.backtest import Change, changes, memory, rehearsed
 from reactor.rehearsal.rehearse import Job
+from reactor.store.log import Entry
 from reactor.store.logged import Logged
 from reactor.store.store import Store
 
@@ -57,54 +57,53 @@ Examples:
 @yes_option
 @config_option
 @json_option
-def replay(
-    event: tuple[str, ...],
-    since: float | None,
-    until: float | None,
-    event_type: str,
-    dry_run: bool,
-    yes: bool,
-    config: Path | None,
-    as_json: bool,
-) -> None:
+def replay(config: Path | None, **given: Any) -> None:
     """Decide on events of the log once more, by the rules in force: after a rule was mended, or an outage.
 
     Each replay is an event of its own with jobs of its own; what the first one led to stands. It counts as an event of now
     for `cooldown`, `throttle` and the like; that it is old, outdated or a repetition does not matter. Who asked for it is
     noted with the event.
     """
-    if bool(event) == (since is not None):
+    asked = _Replay(**given)
+    if bool(asked.event) == (asked.since is not None):
         raise click.UsageError("name events, or a span with --since")
-    asyncio.run(_replay(event, since, until, event_type, dry_run=dry_run, yes=yes, config=config, as_json=as_json))
-
-
-async def _replay(
-    named: Sequence[str],
-    since: float | None,
-    until: float | None,
-    event_type: str,
-    *,
-    dry_run: bool,
-    yes: bool,
-    config: Path | None,
-    as_json: bool,
-) -> None:
     known = load_config(settings_of(config).config)
-    async with looking(config) as store:
-        if named:
-            found = [await event_found(store, each) for each in named]
-        else:
-            found = await events_in(store, known, Span(_ago(since) or 0, _ago(until), event_type))
-        follow = [(each, would_follow(known, each)) for each in found]
-        if dry_run:
-            _print_dry([(each, jobs) for each, jobs in follow], as_json=as_json)
+    looked(config, lambda store: asked.do(store, known))
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """A replay as it was asked for: events by name, or a span."""
+
+    event: Sequence[str]
+    since: float | None
+    until: float | None
+    event_type: str
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+    async def do(self, store: Store, known: Config) -> None:
+        """Show what would follow, or ask and do it."""
+        found = await self._meant(store, known)
+        previews = [preview(known, each) for each in found]
+        if self.dry_run:
+            _print_dry(previews, as_json=self.as_json)
             return
-        jobs = sum(len(each) for _, each in follow)
-        if not yes and len(found) > 1:
+        if not self.yes and len(found) > 1:
+            jobs = sum(len(each["jobs"]) for each in previews)
             agreed(f"{len(found)} events would be replayed; their rules ask for {jobs} jobs. Do it?")
-        entries = await replay_events(store, found, operator())
+        _print_done(await replay_events(store, found, operator()), as_json=self.as_json)
+
+    async def _meant(self, store: Store, known: Config) -> list[Logged]:
+        if self.event:
+            return [await event_found(store, each) for each in self.event]
+        return await events_in(store, known, Span(_ago(self.since) or 0, _ago(self.until), self.event_type))
+
+
+def _print_done(entries: Sequence[Entry], *, as_json: bool) -> None:
     if as_json:
-        print_json([{"entry": each.entry, "id": each.id, "generation": each.generation} for each in entries])
+        print_json([replayed_value(each) for each in entries])
         return
     for entry in entries:
         click.echo(f"{entry.id} is decided on again as {entry.entry} (replay {entry.generation})")
@@ -112,13 +111,13 @@ async def _replay(
         click.echo("no event is meant")
 
 
-def _print_dry(follow: Sequence[tuple[Logged, list[dict[str, Any]]]], *, as_json: bool) -> None:
+def _print_dry(previews: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        print_json([{"entry": each.entry.entry, "id": each.entry.id, "jobs": jobs} for each, jobs in follow])
+        print_json(previews)
         return
-    for each, jobs in follow:
-        click.echo(f"{each.entry.entry}  {each.entry.id}: {len(jobs) or 'no'} jobs, as far as controls let them")
-        for job in jobs:
+    for each in previews:
+        click.echo(f"{each['entry']}  {each['id']}: {len(each['jobs']) or 'no'} jobs, as far as controls let them")
+        for job in each["jobs"]:
             click.echo(f"  {json_of(job)}")
 
 
@@ -141,7 +140,8 @@ def backtest(directory: Path, since: float, config: Path | None, as_json: bool) 
     Prints the jobs that would be added (+), missing (-) and different (~). Events that came shortly before the span are put to
     the rules, too, so that they remember what they should.
     """
-    events, found = asyncio.run(_backtest(directory, _ago(since) or 0, config))
+    new = load_config(directory)
+    events, found = looked(config, lambda store: _backtest(store, new, _ago(since) or 0))
     if as_json:
         print_json({"events": events, "changes": [asdict(change) for change in found]})
     else:
@@ -150,13 +150,11 @@ def backtest(directory: Path, since: float, config: Path | None, as_json: bool) 
         raise SystemExit(DIFFERS)
 
 
-async def _backtest(directory: Path, since: int, config: Path | None) -> tuple[int, list[Change]]:
-    new = load_config(directory)
+async def _backtest(store: Store, new: Config, since: int) -> tuple[int, list[Change]]:
     until = int(time.time() * 1000)
-    async with looking(config) as store:
-        events = [each async for each in store.logged.between(since - memory(new.rules.rules))]
-        inside = [each for each in events if each.entry.accepted >= since]
-        was = await _done(store, inside)
+    events = [each async for each in store.logged.between(since - memory(new.rules.rules))]
+    inside = [each for each in events if each.entry.accepted >= since]
+    was = await _done(store, inside)
     try:
         jobs = rehearsed(new, ((each.entry, verdict_of(each)) for each in events), until)
     except RecursionError as error:

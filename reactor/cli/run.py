@@ -7,6 +7,7 @@ import click
 import structlog
 import uvloop
 
+from reactor.cli.catalog import config_option
 from reactor.cli.processes import run_dispatcher, run_web, run_worker
 from reactor.settings import Settings, load_settings, unknown_variables
 from reactor.telemetry import configure_logs
@@ -24,12 +25,6 @@ def _settings(redis_url: str | None, config: Path | None, **others: object) -> S
 
 
 redis_option = click.option("--redis", "redis_url", metavar="URL", help="Redis or Valkey. [REACTOR_REDIS_URL]")
-config_option = click.option(
-    "--config",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="The configuration directory. [REACTOR_CONFIG, else ./config]",
-)
 
 
 @click.command(

@@ -8,12 +8,11 @@ from uuid import uuid4
 import click
 
 from reactor.cli.catalog import config_option, json_option, settings_of
-from reactor.cli.looking import looking
+from reactor.cli.looking import completing, looked
 from reactor.cli.processes import opened
 from reactor.cli.shown import MOST, aligned, clock, json_of, limit_option, operator, print_json
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
-from reactor.errors import ReactorError
 from reactor.operator.runs import cancel_run, retry_run, run_found, run_status, run_value
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
@@ -35,16 +34,11 @@ Examples:
 """
 
 
-def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The newest runs whose ids begin so; none without a server, for a shell has no place for messages."""
-    try:
-        found = asyncio.run(_newest(ctx.params.get("config"), MOST))
-    except ReactorError:
-        return []
-    return [run.id for run in found if run.id.startswith(incomplete)]
+async def _ids(store: Store) -> list[str]:
+    return [run.id for run in await store.runs.newest(count=MOST)]
 
 
-run_argument = click.argument("run_id", metavar="RUN", shell_complete=complete_run)
+run_argument = click.argument("run_id", metavar="RUN", shell_complete=completing(_ids))
 
 
 @click.group(short_help="Start, show, cancel and retry runs of workflows.", epilog=EXAMPLES)
@@ -125,7 +119,7 @@ async def _until_over(store: Store, run_id: str, *, quiet: bool) -> StoredRun:
 @json_option
 def ls(limit: int, config: Path | None, as_json: bool) -> None:
     """List runs, the newest first."""
-    found = asyncio.run(_newest(config, limit))
+    found = looked(config, lambda store: store.runs.newest(count=limit))
     if as_json:
         print_json([run_value(run) for run in found])
         return
@@ -134,18 +128,13 @@ def ls(limit: int, config: Path | None, as_json: bool) -> None:
         click.echo(line)
 
 
-async def _newest(config: Path | None, count: int) -> list[StoredRun]:
-    async with looking(config) as store:
-        return await store.runs.newest(count=count)
-
-
 @runs.command(epilog=EXAMPLES)
 @run_argument
 @config_option
 @json_option
 def show(run_id: str, config: Path | None, as_json: bool) -> None:
     """Show a run: where it is, the outputs of its steps, and how it ended."""
-    stored = asyncio.run(_shown(run_id, config))
+    stored = looked(config, lambda store: run_found(store, run_id))
     if as_json:
         print_json(run_value(stored))
         return
@@ -159,15 +148,10 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
             ("state", f"{run_status(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
             *((f"step {name}", json_of(value)) for name, value in run.top.outputs.items()),
             *((f"output {name}", json_of(value)) for name, value in run.outputs.items()),
-            *(("audit", f"{clock(did['at'])} {did['who']}: {did['did']} (was {did['was']})") for did in stored.audit),
+            *(("audit", f"{clock(did['at'])} {did['by']}: {did['did']} (was {did['was']})") for did in stored.audit),
         ]
     ):
         click.echo(line)
-
-
-async def _shown(run_id: str, config: Path | None) -> StoredRun:
-    async with looking(config) as store:
-        return await run_found(store, run_id)
 
 
 @runs.command(epilog=EXAMPLES)
@@ -176,16 +160,7 @@ async def _shown(run_id: str, config: Path | None) -> StoredRun:
 @json_option
 def cancel(run_id: str, config: Path | None, as_json: bool) -> None:
     """Cancel a run: no further step is taken. What a call that is under way does stands, but counts for nothing."""
-    stored = asyncio.run(_cancel(run_id, config))
-    if as_json:
-        print_json(run_value(stored))
-    else:
-        click.echo(_move(stored))
-
-
-async def _cancel(run_id: str, config: Path | None) -> StoredRun:
-    async with looking(config) as store:
-        return await cancel_run(store, run_id, f"cancelled by {operator()}")
+    _print(looked(config, lambda store: cancel_run(store, run_id, f"cancelled by {operator()}")), as_json=as_json)
 
 
 @runs.command(epilog=EXAMPLES)
@@ -197,11 +172,7 @@ def retry(run_id: str, config: Path | None, as_json: bool) -> None:
 
     What its other steps made stands; what the last one may have made is looked for first.
     """
-    stored = asyncio.run(_retry(run_id, config))
-    if as_json:
-        print_json(run_value(stored))
-    else:
-        click.echo(_move(stored))
+    _print(asyncio.run(_retry(run_id, config)), as_json=as_json)
 
 
 async def _retry(run_id: str, config: Path | None) -> StoredRun:
@@ -210,6 +181,13 @@ async def _retry(run_id: str, config: Path | None) -> StoredRun:
     async with opened(settings) as (store, queue):
         runner = Runner(load_config(settings.config), store, queue, probe=settings.probe)
         return await retry_run(store, runner, run_id, operator())
+
+
+def _print(stored: StoredRun, *, as_json: bool) -> None:
+    if as_json:
+        print_json(run_value(stored))
+    else:
+        click.echo(_move(stored))
 
 
 def _move(stored: StoredRun) -> str:

@@ -73,6 +73,17 @@ def operator() -> str:
     return f"{os.environ.get('USER') or f'uid {os.getuid()}'} at {os.uname().nodename}"
 
 
+def together(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Several options as one decorator, in their order in `--help`."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
 def since_option(meaning: str) -> Callable[..., Any]:
     """`--since 1h`, as seconds."""
     return click.option("--since", type=Length(), help=meaning)

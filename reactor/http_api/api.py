@@ -42,7 +42,7 @@ class Asked:
     key: str | None
 
     @property
-    def who(self) -> str:
+    def by(self) -> str:
         """Who asks, as logs and rows name them."""
         return f"token {self.holder.name}"
 
@@ -81,7 +81,7 @@ def endpoint(parts: Parts, route: ApiRoute) -> Callable[[Request], Awaitable[Res
         except tuple(STATUSES) as error:
             return _failed(error)
         if route.method != "GET":
-            log.info("request performed", path=request.url.path, status=done.status, by=asked.who)
+            log.info("request performed", path=request.url.path, status=done.status, by=asked.by)
         return Response(orjson.dumps(done.value), done.status, media_type="application/json")
 
     return answer

@@ -34,4 +34,4 @@ async def explain(parts: Parts, asked: Asked) -> Answer:
 async def retry(parts: Parts, asked: Asked) -> Answer:
     """Decide again on an event that was set aside."""
     logged = await event_found(parts.store, asked.path["event"])
-    return Answer(event_value(await retry_event(parts.store, logged, asked.who)))
+    return Answer(event_value(await retry_event(parts.store, logged, asked.by)))

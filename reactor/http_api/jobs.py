@@ -30,10 +30,10 @@ async def show(parts: Parts, asked: Asked) -> Answer:
 async def retry(parts: Parts, asked: Asked) -> Answer:
     """Make a dead or unknown job due again."""
     job = await job_found(parts.store, asked.path["job"])
-    return Answer(job_value(await retry_job(parts.store, job, asked.who)))
+    return Answer(job_value(await retry_job(parts.store, job, asked.by)))
 
 
 async def cancel(parts: Parts, asked: Asked) -> Answer:
     """Cancel a job for good."""
     job = await job_found(parts.store, asked.path["job"])
-    return Answer(job_value(await cancel_job(parts.store, job, asked.who)))
+    return Answer(job_value(await cancel_job(parts.store, job, asked.by)))

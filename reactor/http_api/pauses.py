@@ -25,13 +25,13 @@ async def begin(parts: Parts, asked: Asked) -> Answer:
     reason = text_of(asked.body, "reason", "")
     if len(reason) > LONGEST_REASON:
         raise RequestRejected(400, "bad_field", f"reason: expected at most {LONGEST_REASON} characters")
-    paused = await pause(parts.store, _scope(parts, asked, new=True), who=asked.who, reason=reason, seconds=seconds)
+    paused = await pause(parts.store, _scope(parts, asked, new=True), by=asked.by, reason=reason, seconds=seconds)
     return Answer([pause_value(each) for each in paused])
 
 
 async def end(parts: Parts, asked: Asked) -> Answer:
     """Resume what was paused."""
-    _, left = await resume(parts.store, _scope(parts, asked, new=False), who=asked.who)
+    _, left = await resume(parts.store, _scope(parts, asked, new=False), by=asked.by)
     return Answer([pause_value(each) for each in left])
 
 

@@ -43,9 +43,9 @@ async def show(parts: Parts, asked: Asked) -> Answer:
 
 async def cancel(parts: Parts, asked: Asked) -> Answer:
     """Cancel a run."""
-    return Answer(run_value(await cancel_run(parts.store, asked.path["run"], f"cancelled by {asked.who}")))
+    return Answer(run_value(await cancel_run(parts.store, asked.path["run"], f"cancelled by {asked.by}")))
 
 
 async def retry(parts: Parts, asked: Asked) -> Answer:
     """Let a run that failed or was cancelled go on."""
-    return Answer(run_value(await retry_run(parts.store, parts.runner(), asked.path["run"], asked.who)))
+    return Answer(run_value(await retry_run(parts.store, parts.runner(), asked.path["run"], asked.by)))

@@ -29,17 +29,17 @@ def _known(what: str, name: str, known: list[str]) -> str:
     return name
 
 
-async def pause(store: Store, scope: Scope, *, who: str, reason: str, seconds: float | None) -> list[Pause]:
+async def pause(store: Store, scope: Scope, *, by: str, reason: str, seconds: float | None) -> list[Pause]:
     """Stop acting, not receiving nor deciding; returns all that is paused now. Raises StoreUnavailable."""
-    await store.brakes.pause(scope, by=who, reason=reason, seconds=seconds)
-    log.warning("paused", scope=str(scope), by=who, reason=reason or None, seconds=seconds)
+    await store.brakes.pause(scope, by=by, reason=reason, seconds=seconds)
+    log.warning("paused", scope=str(scope), by=by, reason=reason or None, seconds=seconds)
     return await store.brakes.pauses()
 
 
-async def resume(store: Store, scope: Scope, *, who: str) -> tuple[bool, list[Pause]]:
+async def resume(store: Store, scope: Scope, *, by: str) -> tuple[bool, list[Pause]]:
     """Act again; returns whether the scope was paused, and all that is paused still. Raises StoreUnavailable."""
     resumed = await store.brakes.resume(scope)
-    log.warning("resumed", scope=str(scope), by=who, was_paused=resumed)
+    log.warning("resumed", scope=str(scope), by=by, was_paused=resumed)
     return resumed, await store.brakes.pauses()
 
 

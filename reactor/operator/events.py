@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 import structlog
 
-from reactor.errors import DeliveryRejected, NotFound, NotPossible
+from reactor.errors import DeliveryRejected, NotPossible
 from reactor.events import Event
+from reactor.operator.found import found
 from reactor.store.log import Entry
 from reactor.store.logged import Logged
 from reactor.store.store import Store
@@ -21,18 +22,16 @@ REFUSALS = {
 
 async def event_found(store: Store, named: str) -> Logged:
     """An event by its place in the log or its signed id. Raises NotFound, StoreUnavailable."""
-    logged = await store.logged.get(named)
-    if logged is None:
-        raise NotFound(f"the log has no event {named!r}, or no longer; `reactor events ls` lists the newest")
-    return logged
+    missing = f"the log has no event {named!r}, or no longer; `reactor events ls` lists the newest"
+    return await found(store.logged.get(named), missing)
 
 
-async def retry_event(store: Store, logged: Logged, who: str) -> Logged:
+async def retry_event(store: Store, logged: Logged, by: str) -> Logged:
     """Let the dispatchers decide on an event that was set aside. Raises NotPossible, NotFound, StoreUnavailable."""
     said = await store.logged.retake(logged.entry.entry)
     if said in REFUSALS:
         raise NotPossible(f"event {logged.entry.entry} {REFUSALS[said]}")
-    log.warning("event to be decided again", entry=logged.entry.entry, event_id=logged.entry.id, by=who)
+    log.warning("event to be decided again", entry=logged.entry.entry, event_id=logged.entry.id, by=by)
     return await event_found(store, logged.entry.entry)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reactor.errors import NotFound, NotPossible
+from reactor.errors import NotPossible
+from reactor.operator.found import found
 from reactor.rules.wording import subject
 from reactor.store.jobs import FINISHED, Job
 from reactor.store.ledger import Row
@@ -25,24 +26,22 @@ REMEDIES = {
 
 async def job_found(store: Store, job_id: str) -> Job:
     """A job by its id. Raises NotFound, StoreUnavailable."""
-    job = await store.jobs.get(job_id)
-    if job is None:
-        raise NotFound(f"there is no job {job_id!r}; `reactor jobs ls` lists them, done ones are kept for a time")
-    return job
+    missing = f"there is no job {job_id!r}; `reactor jobs ls` lists them, done ones are kept for a time"
+    return await found(store.jobs.get(job_id), missing)
 
 
-async def retry_job(store: Store, job: Job, who: str) -> Job:
+async def retry_job(store: Store, job: Job, by: str) -> Job:
     """Make a dead or unknown job due again, with all its attempts. Raises NotPossible, NotFound, StoreUnavailable."""
     if refused := why_no_retry(job.row):
         raise NotPossible(f"job {job.row.id} {refused}")
-    return await _became(store, job, await store.jobs.redrive(job.row, who), "due")
+    return await _became(store, job, await store.jobs.redrive(job.row, by), "due")
 
 
-async def cancel_job(store: Store, job: Job, who: str) -> Job:
+async def cancel_job(store: Store, job: Job, by: str) -> Job:
     """Cancel a job for good. What a call that is under way does stands. Raises NotPossible, NotFound, StoreUnavailable."""
     if refused := why_no_cancel(job.row):
         raise NotPossible(f"job {job.row.id} {refused}")
-    return await _became(store, job, await store.jobs.cancel(job.row, who), "cancelled")
+    return await _became(store, job, await store.jobs.cancel(job.row, by), "cancelled")
 
 
 async def _became(store: Store, job: Job, state: str, wanted: str) -> Job:

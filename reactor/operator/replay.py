@@ -62,7 +62,17 @@ def would_follow(config: Config, logged: Logged) -> list[dict[str, Any]]:
     return jobs
 
 
-async def replay(store: Store, logged: Sequence[Logged], who: str) -> list[Entry]:
+def preview(config: Config, logged: Logged) -> dict[str, Any]:
+    """A replay that is not done, as programs see it: the event, and the jobs that its rules ask for."""
+    return {"entry": logged.entry.entry, "id": logged.entry.id, "jobs": would_follow(config, logged)}
+
+
+def replayed_value(entry: Entry) -> dict[str, Any]:
+    """A replay that is done, as programs see it: its place in the log, and the how many-th of its event it is."""
+    return {"entry": entry.entry, "id": entry.id, "generation": entry.generation}
+
+
+async def replay(store: Store, logged: Sequence[Logged], by: str) -> list[Entry]:
     """Have events decided on once more; returns their new places. Raises NotPossible, NotFound, StoreUnavailable."""
     for each in logged:
         if each.entry.generation:
@@ -71,9 +81,9 @@ async def replay(store: Store, logged: Sequence[Logged], who: str) -> list[Entry
             raise NotPossible(f"event {each.entry.entry} is set aside: `reactor events retry {each.entry.entry}`")
     entries = []
     for each in logged:
-        entry = await store.logged.replay(each.entry.entry, who)
+        entry = await store.logged.replay(each.entry.entry, by)
         if entry is None:
             raise NotFound(f"event {each.entry.entry} is in the log no longer")
-        log.warning("event replayed", event_id=entry.id, entry=entry.entry, of=each.entry.entry, by=who)
+        log.warning("event replayed", event_id=entry.id, entry=entry.entry, of=each.entry.entry, by=by)
         entries.append(entry)
     return entries

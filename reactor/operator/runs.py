@@ -9,6 +9,7 @@ import structlog
 
 from reactor.config import Config
 from reactor.errors import NotFound, NotPossible
+from reactor.operator.found import found
 from reactor.runs import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
@@ -20,10 +21,7 @@ log = structlog.get_logger("reactor.runs")
 
 async def run_found(store: Store, run_id: str) -> StoredRun:
     """A run by its id. Raises NotFound, StoreUnavailable."""
-    stored = await store.runs.get(run_id)
-    if stored is None:
-        raise NotFound(f"there is no run {run_id!r}; `reactor runs ls` lists them")
-    return stored
+    return await found(store.runs.get(run_id), f"there is no run {run_id!r}; `reactor runs ls` lists them")
 
 
 async def start_run(
@@ -75,7 +73,7 @@ async def cancel_run(store: Store, run_id: str, why: str) -> StoredRun:
     return stored
 
 
-async def retry_run(store: Store, runner: Runner, run_id: str, who: str) -> StoredRun:
+async def retry_run(store: Store, runner: Runner, run_id: str, by: str) -> StoredRun:
     """Continue a run that failed or was cancelled from the step where it ended, with fresh attempts.
 
     Raises NotFound, NotPossible for any other run, ConfigError when its document is gone, StoreUnavailable.
@@ -85,9 +83,9 @@ async def retry_run(store: Store, runner: Runner, run_id: str, who: str) -> Stor
         raise NotPossible(f"run {run_id} has succeeded: that is final")
     if stored.status == "running":
         raise NotPossible(f"run {run_id} is {run_status(stored)}: there is nothing to retry yet")
-    if not await runner.retry(stored, who):
+    if not await runner.retry(stored, by):
         raise NotPossible(f"run {run_id} has changed meanwhile; look again: `reactor runs show {run_id}`")
-    log.info("run retried", run=run_id, by=who, was=stored.status, because=stored.because)
+    log.info("run retried", run=run_id, by=by, was=stored.status, because=stored.because)
     return await run_found(store, run_id)
 
 

@@ -99,15 +99,15 @@ class Jobs:
         rows = zip(ids, replies[::2], replies[1::2], strict=True)
         return [Job(_readable(job, fields), int(due) if due else None) for job, fields, due in rows if fields]
 
-    async def redrive(self, row: Row, who: str) -> str:
+    async def redrive(self, row: Row, by: str) -> str:
         """Make a dead or unknown row due again, as it was seen; returns the state it has then ('' when it is gone)."""
         keys = (self._keys.row(row.id), self._keys.due, self._keys.count, self._keys.finished(row.state))
-        return str((await self._scripts.run("redrive", keys, (row.id, row.state, row.fence, who))).decode())
+        return str((await self._scripts.run("redrive", keys, (row.id, row.state, row.fence, by))).decode())
 
-    async def cancel(self, row: Row, who: str) -> str:
+    async def cancel(self, row: Row, by: str) -> str:
         """Cancel a row that is not done, as it was seen; returns the state it has then ('' when it is gone)."""
         keys = (self._keys.row(row.id), self._keys.due, self._keys.finished(row.state))
-        args = (row.id, row.state, row.fence, who, self._lifetime)
+        args = (row.id, row.state, row.fence, by, self._lifetime)
         return str((await self._scripts.run("cancel", keys, args)).decode())
 
     async def gates(self, row: Row) -> dict[str, str]:

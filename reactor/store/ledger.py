@@ -47,7 +47,7 @@ State = Literal["due", "waiting", "running", "done", "dead", "cancelled", "unkno
 class Row:
     """A job as the ledger has it. `saw` is the sighting that woke it: state, at (ms), seq.
 
-    `audit` says what people did to it: at (ms), who, did (retry, cancel), was (its state then), error.
+    `audit` says what people did to it: at (ms), by, did (retry, cancel), was (its state then), error.
     `since` is the time of the timer that asked for it (ms). `next` is the row that waits for this one. `retry` is what its
     rule says of further attempts: `attempts`, and `backoff` (ms). `asked_at` is when (ISO) a call went out that must not go
     out twice, as long as nobody has recorded what it came to.

@@ -100,13 +100,13 @@ class LoggedEvents:
                 return
             first = f"({page[-1].entry}"
 
-    async def replay(self, entry: str, who: str) -> Entry | None:
+    async def replay(self, entry: str, by: str) -> Entry | None:
         """Put an event into the log once more, to be decided again; None when the log has it no longer.
 
         Raises StoreUnavailable.
         """
         keys = (self._keys.log, self._keys.event(entry))
-        found, *again = await self._scripts.run("replay", keys, (entry, who, self._lifetime))
+        found, *again = await self._scripts.run("replay", keys, (entry, by, self._lifetime))
         return await self._log.get(again[0].decode()) if found else None
 
     async def replays(self, entry: str) -> list[Mapping[str, Any]]:

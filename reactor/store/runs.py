@@ -29,7 +29,7 @@ class StoredRun:
     """A run as it is stored. `state` is the engine's; `seen` the newest change it knows of `resource`.
 
     `heard` is the log entry of the last message that it received.
-    `audit` says what people did to it: at (ms), who, did (retry), was (its status then), because.
+    `audit` says what people did to it: at (ms), by, did (retry), was (its status then), because.
     """
 
     id: str

@@ -223,7 +223,7 @@ async def test_a_job_is_retried_and_cancelled_and_who_did_it_is_kept(api: Api, o
 
     assert (retried.json()["state"], cancelled.json()["state"]) == ("due", "cancelled")
     [note] = (await api.ask("GET", "/jobs/dead", "read")).json()["audit"]
-    assert (note["who"], note["did"]) == ("token operater", "retry")
+    assert (note["by"], note["did"]) == ("token operater", "retry")
 
 
 # --- pauses

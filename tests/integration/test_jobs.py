@@ -97,8 +97,8 @@ async def test_a_job_that_is_retried_is_due_with_all_its_attempts(opened: Opened
     assert redis.ttl(KEYS.row("row1")) == -1, "a row that is not finished is kept for ever"
     assert redis.zcard(KEYS.finished(state)) == 0
     [note] = after.row.audit
-    assert {name: note[name] for name in ("who", "did", "was", "error")} == {
-        "who": "me",
+    assert {name: note[name] for name in ("by", "did", "was", "error")} == {
+        "by": "me",
         "did": "retry",
         "was": state,
         "error": "because",

@@ -30,7 +30,7 @@ async def test_a_run_that_failed_goes_on_from_the_step_that_failed(
         run = await reactor.ended()
 
         assert run.status == "succeeded"
-        assert [(did["who"], did["did"], did["was"]) for did in run.audit] == [(OPERATOR, "retry", "failed")]
+        assert [(did["by"], did["did"], did["was"]) for did in run.audit] == [(OPERATOR, "retry", "failed")]
         assert len(await reactor.made("volumes")) == len(await reactor.made("sandboxes")) == 1
         assert await reactor.count("createVolume") == 1
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Guarantees: a row that is as the caller saw it, and not done, is cancelled for good, with a note of who asked; any other row
 -- stays as it is. Who performs it finds out before he writes; what his call does stands. All that follow it are cancelled, too.
--- KEYS row, due, finished   ARGV row id, state, fence, who, lifetime (ms)
+-- KEYS row, due, finished   ARGV row id, state, fence, by, lifetime (ms)
 -- Returns 'cancelled', or the state in which the row is instead ('' when it is gone).
 -- @include chain
 local state, fence, failed, audit, lock =
@@ -11,7 +11,7 @@ if state ~= ARGV[2] or fence ~= ARGV[3] or state == 'done' or state == 'cancelle
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 audit = cjson.decode(audit or '[]')
-audit[#audit + 1] = {at = now, who = ARGV[4], did = 'cancel', was = state, error = failed or ''}
+audit[#audit + 1] = {at = now, by = ARGV[4], did = 'cancel', was = state, error = failed or ''}
 while #audit > 20 do table.remove(audit, 1) end
 redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', string.format('%d', now), 'audit', cjson.encode(audit))
 redis.call('ZREM', KEYS[2], ARGV[1])

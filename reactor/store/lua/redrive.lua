@@ -1,7 +1,7 @@
 #!lua
 -- Guarantees: a row that is as the caller saw it, dead or unknown, is due again with a fresh budget of attempts, a higher fence
 -- and a note of who asked; a call that must not be made twice may be made once more. Any other row stays as it is.
--- KEYS row, due, count, finished   ARGV row id, state, fence, who
+-- KEYS row, due, count, finished   ARGV row id, state, fence, by
 -- Returns 'due', or the state in which the row is instead ('' when it is gone).
 local state, fence, failed, audit = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'error', 'audit'))
 if not state then return '' end
@@ -9,7 +9,7 @@ if state ~= ARGV[2] or fence ~= ARGV[3] or (state ~= 'dead' and state ~= 'unknow
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 audit = cjson.decode(audit or '[]')
-audit[#audit + 1] = {at = now, who = ARGV[4], did = 'retry', was = state, error = failed or ''}
+audit[#audit + 1] = {at = now, by = ARGV[4], did = 'retry', was = state, error = failed or ''}
 while #audit > 20 do table.remove(audit, 1) end
 redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0, 'attempts', 0, 'audit', cjson.encode(audit))
 redis.call('HDEL', KEYS[1], 'ended', 'lease', 'worker', 'claimed', 'asked', 'asked_at')

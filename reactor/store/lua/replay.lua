@@ -1,6 +1,6 @@
 #!lua
 -- Guarantees: each replay of an event is an entry of its own, with the next number, and stands with the event it repeats.
--- KEYS log, event   ARGV original entry, who, lifetime (ms)
+-- KEYS log, event   ARGV original entry, by, lifetime (ms)
 -- Returns {1, entry, number}, or {0} when the log has the original no longer.
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
 if #found == 0 then return {0} end
