@@ -24,6 +24,7 @@ from reactor.config import Config
 from reactor.errors import CallError, GateClosed, PermanentError, StoreUnavailable
 from reactor.events import Event, Known
 from reactor.failpoints import failpoint
+from reactor.patience import cancelled, until
 from reactor.reload import Live
 from reactor.settings import Settings
 from reactor.store.reconciles import Mark
@@ -104,15 +105,8 @@ class Reconciler:
 
         What is under way is given up: all that counts is in the log already.
         """
-        if not self._every:
-            return
-        work, told = asyncio.create_task(self._forever()), asyncio.create_task(stopping.wait())
-        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, told):
-            task.cancel()
-        await asyncio.wait({work, told})
-        if not work.cancelled():
-            work.result()
+        if self._every:
+            await until(stopping, self._forever())
 
     async def _forever(self) -> None:
         settled = DONE * self._every
@@ -173,8 +167,7 @@ class Reconciler:
         try:
             yield True
         finally:
-            prolonging.cancel()
-            await asyncio.wait({prolonging})
+            await cancelled([prolonging])
         await self._store.reconciles.release(api, self._name)
 
     async def _prolong(self, api: str) -> None:

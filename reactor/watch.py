@@ -21,7 +21,7 @@ from reactor.apis.sightings import Read, events_of
 from reactor.catalog import states_of
 from reactor.errors import CallError, GateClosed, StoreUnavailable, TemporaryError
 from reactor.failpoints import failpoint
-from reactor.patience import within
+from reactor.patience import cancelled, until, within
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
 from reactor.settings import Settings
@@ -65,14 +65,10 @@ class Watcher:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Hold watches until told to stop; those held then are taken over by others."""
-        work, told = asyncio.create_task(self._forever()), asyncio.create_task(stopping.wait())
-        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
-        tasks = [work, told, *(each.task for each in self._held.values())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        if not work.cancelled():
-            work.result()
+        try:
+            await until(stopping, self._forever())
+        finally:
+            await cancelled([each.task for each in self._held.values()])
 
     async def _forever(self) -> None:
         while True:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from reactor.patience import within
+from reactor.patience import until, within
 
 
 async def test_what_happens_is_waited_for_no_longer_than_that() -> None:
@@ -28,3 +28,46 @@ async def test_who_is_told_to_end_ends_though_the_event_happens_at_that_moment()
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class Work:
+    """Something that goes on for ever, and notes how it ended."""
+
+    ended = ""
+
+    async def go_on(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            self.ended = "cancelled"
+            raise
+
+
+async def test_work_ends_when_it_is_told_to() -> None:
+    stopping, work = asyncio.Event(), Work()
+    asyncio.get_running_loop().call_soon(stopping.set)
+
+    await until(stopping, work.go_on())
+
+    assert work.ended == "cancelled"
+
+
+async def test_who_is_cancelled_leaves_no_work_behind() -> None:
+    work = Work()
+    waiting = asyncio.create_task(until(asyncio.Event(), work.go_on()))
+    await asyncio.sleep(0.01)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert work.ended == "cancelled"
+
+
+async def test_what_goes_wrong_in_work_is_told() -> None:
+    async def break_down() -> None:
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        await until(asyncio.Event(), break_down())
