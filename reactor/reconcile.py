@@ -168,7 +168,14 @@ class Reconciler:
             yield True
         finally:
             await cancelled([prolonging])
-        await self._store.reconciles.release(api, self._name)
+            await self._let_go(api)
+
+    async def _let_go(self, api: str) -> None:
+        """Let others reconcile an API, also after a round that failed; should Redis be unable, the lease ends by itself."""
+        try:
+            await self._store.reconciles.release(api, self._name)
+        except StoreUnavailable as error:
+            log.warning("reconcile not released", api=api, error=str(error))
 
     async def _prolong(self, api: str) -> None:
         while True:

@@ -198,6 +198,23 @@ async def test_a_key_of_another_organization_ends_nothing(opened: Opened, monkey
         assert await state(opened, found["id"]) == "ready"
 
 
+async def test_a_reconcile_that_failed_keeps_nobody_from_the_next(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        at_work(opened, monkeypatch, performing=False),
+        reconciling(opened) as first,
+        reconciling(opened) as second,
+    ):
+        with monkeypatch.context() as wrong:
+            wrong.setenv("DAYTONA_API_KEY", "refused")
+            with pytest.raises(GateClosed):
+                await first.reconcile("daytona")
+        await opened.store.redis.delete(opened.store.keys.gate("daytona"))
+
+        assert await second.reconcile("daytona") is not None
+
+
 async def test_webhooks_that_are_silent_while_the_api_moves_are_an_alarm(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
