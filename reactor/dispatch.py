@@ -105,7 +105,7 @@ class Dispatcher:
         await self._note_heard(entries)
         await self.wake(occasions)
         plans = [self.plan(occasion, self.match(occasion, config), config) for occasion in occasions]
-        stored = await self._store.ledger.plan(plans)
+        stored = await self._store.plans.keep(plans)
         failpoint("dispatch.after_plan")
         await self.enqueue(plans, stored)
         failpoint("dispatch.after_enqueue")

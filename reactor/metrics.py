@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from reactor.queue import JobQueue
 from reactor.store.figures import Figures, read_figures
-from reactor.store.ledger import HISTOGRAM
+from reactor.store.histogram import HISTOGRAM
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 from reactor.store.store import Store

@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import structlog
 
-from reactor.apis.client import Api, ApiClient
+from reactor.apis.client import ApiClient
 from reactor.apis.differences import Listed, Suspect, fills_of, is_confirmed, is_new, reads_of, suspects_of
 from reactor.apis.listing import listed
 from reactor.apis.look import read_resource
 from reactor.apis.provider import CLOCKS, Resource
 from reactor.apis.sightings import Teller, events_of, state_now
 from reactor.config import Config
-from reactor.errors import CallError, GateClosed, PermanentError, StoreUnavailable
+from reactor.errors import CallError, PermanentError, StoreUnavailable
 from reactor.events import Event, Known
 from reactor.failpoints import failpoint
 from reactor.patience import cancelled, until
@@ -261,8 +261,7 @@ class Reconciler:
         before = await self._store.resources.live(api.name, kind)
         items = []
         if resource.listing:
-            await self._pass_gate(api, resource.listing.operation)
-            async with self._gated(api):
+            async with self._store.brakes.heeding_gates(api.name, resource.listing.operation):
                 async for item in listed(self._client, api, resource.listing):
                     _check_organization(teller, kind, item)
                     items.append(item)
@@ -297,8 +296,7 @@ class Reconciler:
         """Ask for one resource again; None when the table knows by now, or the two reads differ."""
         api, kind, resource_id = teller.api, suspect.read.kind, suspect.read.id
         resource = api.provider.resources[kind]
-        await self._pass_gate(api, resource.read)
-        async with self._gated(api):
+        async with self._store.brakes.heeding_gates(api.name, resource.read):
             second = await read_resource(self._client, api, kind, resource_id)
         [known] = await self._store.resources.known(api.name, kind, [resource_id])
         if not is_confirmed(resource, suspect, second, known):
@@ -316,20 +314,6 @@ class Reconciler:
         log.warning(
             "event missed", event_id=event.id, type=event.type, entry=appended.entry, resource=event.data.get("id")
         )
-
-    async def _pass_gate(self, api: Api, operation: str) -> None:
-        """Heed the gates that jobs wait behind. Raises GateClosed."""
-        if closed := await self._store.ledger.closed_for(api.name, operation):
-            raise GateClosed(f"{api.name} takes no calls for {closed:.0f} s", closed, operation=operation)
-
-    @asynccontextmanager
-    async def _gated(self, api: Api) -> AsyncIterator[None]:
-        """Close the gate for all when the API says so."""
-        try:
-            yield
-        except GateClosed as error:
-            await self._store.ledger.close_gate(api.name, str(error), error.delay, operation=error.operation)
-            raise
 
 
 def reconciled_apis(config: Config) -> list[str]:

@@ -18,7 +18,8 @@ from reactor.catalog import Catalog
 from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.queue import JobQueue, Ticket
-from reactor.store.ledger import Row, counted
+from reactor.store.histogram import measured
+from reactor.store.ledger import Row
 from reactor.store.runs import NextRow, StoredRun
 from reactor.store.store import Store
 from reactor.store.waits import Awaited, Message, Shown
@@ -333,7 +334,7 @@ def _reaction(row: Row | None, happened: Happened) -> dict[str, int]:
     woken = row.what.get("woken", 0) if row and row.attempts == 1 else 0
     if not woken or not isinstance(happened, Replied):
         return {}
-    return counted("run_woken", max(0, int(_asked(happened) * 1000) - woken))
+    return measured("run_woken", max(0, int(_asked(happened) * 1000) - woken))
 
 
 def _rest(before: Run, after: Run, happened: Happened) -> float:

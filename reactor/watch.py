@@ -153,14 +153,9 @@ class Watcher:
             raise TemporaryError(f"{spec.api}.{spec.operation} is not configured any more", LATEST)
         states = await self._states(api, held)
         self._held[watch].states = self._asked(held)
-        if closed := await self._store.ledger.closed_for(api.name, spec.operation):
-            raise GateClosed(f"{api.name} takes no calls", closed, operation=spec.operation)
-        asked = time.time()
-        try:
+        async with self._store.brakes.heeding_gates(api.name, spec.operation):
+            asked = time.time()
             answer = await self._answer(api, held, states)
-        except GateClosed as error:
-            await self._store.ledger.close_gate(api.name, str(error), error.delay, operation=error.operation)
-            raise
         failpoint("watch.after_poll")
         took = time.time() - asked
         told = answer is not None and await self._tell(watch, api, held, {**answer, "asked": asked, "woken": _now()})

@@ -185,12 +185,12 @@ class _Demo:
             return False
         if self.emulator.deliveries()["underWay"]:
             return False
-        plans = [await self.store.ledger.plan_of(entry.entry) for entry in await self.store.log.entries()]
+        plans = [await self.store.plans.get(entry.entry) for entry in await self.store.log.entries()]
         return all(plans) and all(row.ended for row in await self._rows())
 
     async def _rows(self) -> list[Row]:
         entries = await self.store.log.entries()
-        return [row for entry in entries for row in await self.store.ledger.rows_of(entry.entry)]
+        return [row for entry in entries for row in await self.store.plans.rows_of(entry.entry)]
 
     def _outcome(self, entries: Sequence[Entry], rows: Sequence[Row], *, timed_out: bool) -> Outcome:
         calls, log, sandboxes = self.emulator.calls(), self.emulator.call_log(), len(self.emulator.sandboxes())

@@ -21,6 +21,7 @@ from reactor.failpoints import failpoint
 from reactor.handlers.context import Context, LeaseLost
 from reactor.rules.late import KEEP
 from reactor.settings import Settings
+from reactor.store.brakes import Brakes
 from reactor.store.ledger import Ending, Ledger, Row
 
 LOCKED_PAUSE = 0.5
@@ -59,7 +60,7 @@ async def call(row: Row, context: Context) -> Ending:
     except TemporaryError as error:
         return again(row, error, context.settings)
     except GateClosed as error:
-        return await behind_gate(row, error, context.ledger)
+        return await behind_gate(row, error, context.brakes)
     except UnknownOutcome as error:
         return Ending("unknown", error=str(error))
     except PermanentError as error:
@@ -127,9 +128,9 @@ def _answer(row: Row, effect: Effect) -> dict[str, Any]:
     return {"data": effect.reply.data} if size <= LARGEST_ANSWER else {"left_out": f"an answer of {size} bytes"}
 
 
-async def behind_gate(row: Row, error: GateClosed, ledger: Ledger) -> Ending:
+async def behind_gate(row: Row, error: GateClosed, brakes: Brakes) -> Ending:
     """Close the gate for all workers, and wait behind it; the attempt does not count."""
-    await ledger.close_gate(row.api, str(error), error.delay, operation=error.operation)
+    await brakes.close_gate(row.api, str(error), error.delay, operation=error.operation)
     log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
     return Ending("due", error=str(error), delay=error.delay, spent=False)
 

@@ -39,7 +39,7 @@ async def step(row: Row, context: Context) -> Ending:
     try:
         happened = await _happening(row, stage, context)
     except GateClosed as error:
-        return await behind_gate(row, error, context.ledger)
+        return await behind_gate(row, error, context.brakes)
     except TemporaryError as error:
         return _again(row, stage, error, context)
     except ConfigError as error:  # an API or the document is gone: a person can bring it back

@@ -9,7 +9,7 @@ from reactor.store.store import Store
 
 async def jobs_of(store: Store, logged: Logged) -> list[Job]:
     """The jobs that followed from an event, at once or later. Raises StoreUnavailable."""
-    rows = await store.ledger.rows_of(logged.entry.entry) if logged.plan else []
+    rows = await store.plans.rows_of(logged.entry.entry) if logged.plan else []
     return [Job(row.id, row.created, row.rule, logged.entry.entry, as_written(row)) for row in rows]
 
 

@@ -109,7 +109,7 @@ async def _told(
     }
     rows = [row for row, rule, _ in plan.get("rows", ()) if rule == name]
     if decided and "timer" in decided:
-        timer = await store.ledger.timer(decided["timer"])
+        timer = await store.plans.timer(decided["timer"])
         if timer is not None:
             told["timer"] = {
                 "at": timer.at,

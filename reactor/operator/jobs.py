@@ -93,7 +93,7 @@ async def job_detail(store: Store, job: Job) -> dict[str, Any]:
     """All that is known of a job: also what it asks for, its event, what people did to it, and what to do now."""
     row = job.row
     entry = await store.log.get(row.entry) if row.action != STEP else None
-    gates = await store.jobs.gates(row)
+    gates = await store.brakes.closed_gates(row.api, row.operation)
     return {
         **job_value(job),
         "entry": row.entry if row.action != STEP else None,

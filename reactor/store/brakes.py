@@ -1,14 +1,18 @@
-"""The brakes: pauses, under which rows are not claimed, and budgets, beyond which an API is asked for no more creates.
+"""The brakes: pauses and gates, under which rows are not claimed, and budgets, beyond which an API gets no more creates.
 
-Owns what is paused, the rows that a pause holds, and counting creates. Claiming heeds pauses by itself (`claim.lua`).
+Owns what is paused, the rows that a pause holds, which gates are closed, and counting creates. Claiming heeds pauses and
+gates by itself (`claim.lua`); who calls an API without a row asks here.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 from redis import asyncio as aioredis
 
+from reactor.errors import GateClosed
 from reactor.store.client import available
 from reactor.store.keys import Keys
 from reactor.store.scripts import Scripts
@@ -52,7 +56,7 @@ class Pause:
 
 
 class Brakes:
-    """Pauses and resumes; counts creates."""
+    """Pauses and resumes; closes gates; counts creates."""
 
     def __init__(self, redis: "aioredis.Redis", keys: Keys) -> None:
         self._redis = redis
@@ -102,7 +106,48 @@ class Brakes:
             counts: list[Any] = await pipeline.execute()
         return [int(count) for count in counts]
 
+    async def closed_for(self, api: str, operation: str = "") -> float:
+        """Seconds for which an API, or one operation of it, takes no calls; 0 when it does. Raises StoreUnavailable."""
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for gate in _gates(api, operation):
+                pipeline.pttl(self._keys.gate(gate))
+            left: Any = await pipeline.execute()
+        return max(0, *map(int, left)) / 1000
+
+    async def closed_gates(self, api: str, operation: str) -> dict[str, str]:
+        """The closed gates that the calls of an operation are behind, and why they are closed. Raises StoreUnavailable."""
+        names = _gates(api, operation)
+        async with available():
+            reasons: Any = await self._redis.mget([self._keys.gate(name) for name in names])
+        return {name: reason.decode() for name, reason in zip(names, reasons, strict=True) if reason}
+
+    async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> None:
+        """Let nobody claim rows of an API, or of one operation of it, for `delay` seconds. Raises StoreUnavailable."""
+        gate = f"{api}.{operation}" if operation else api
+        async with available():
+            await self._redis.set(self._keys.gate(gate), reason, px=max(1, int(delay * 1000)))
+
+    @asynccontextmanager
+    async def heeding_gates(self, api: str, operation: str) -> AsyncIterator[None]:
+        """Call an operation without a row: heed the gates that jobs wait behind, and close one for all if the API says so.
+
+        Raises GateClosed, StoreUnavailable.
+        """
+        if closed := await self.closed_for(api, operation):
+            raise GateClosed(f"{api} takes no calls for {closed:.0f} s", closed, operation=operation)
+        try:
+            yield
+        except GateClosed as error:
+            await self.close_gate(api, str(error), error.delay, operation=error.operation)
+            raise
+
     async def spend(self, api: str, budget: int) -> float:
         """Count one create of an API; 0 when it may go, else in how many seconds to ask again."""
         keys = (self._keys.budget(api), self._keys.count)
         return int(await self._scripts.run("spend", keys, (api, budget))) / 1000
+
+
+def _gates(api: str, operation: str) -> tuple[str, str]:
+    """The gates that the calls of an operation are behind: the API's, and its own."""
+    return api, f"{api}.{operation}"

@@ -110,13 +110,6 @@ class Jobs:
         args = (row.id, row.state, row.fence, by, self._lifetime)
         return str((await self._scripts.run("cancel", keys, args)).decode())
 
-    async def gates(self, row: Row) -> dict[str, str]:
-        """The closed gates that a row is behind, and why they are closed."""
-        names = [row.api, f"{row.api}.{row.operation}"]
-        async with available():
-            reasons: Any = await self._redis.mget([self._keys.gate(name) for name in names])
-        return {name: reason.decode() for name, reason in zip(names, reasons, strict=True) if reason}
-
 
 NOTHING: Mapping[bytes, bytes] = {
     name.encode(): b"0" if name in ("attempts", "fence", "created") else b""

@@ -1,7 +1,7 @@
 """The ledger: one row per job, written with the plan that asked for it, and the only truth about what became of it.
 
-Owns claims (lease and fence), notes and the end of an attempt. RQ carries rows to workers; it decides nothing.
-Does not know what a job does.
+Owns claims (lease and fence), notes and the end of an attempt. RQ carries rows to workers; it decides nothing. Does not know
+what a job does, nor what asked for it (`store/plans`).
 """
 
 import time
@@ -14,8 +14,8 @@ import orjson
 from redis import asyncio as aioredis
 
 from reactor.store.client import available
+from reactor.store.histogram import HISTOGRAM
 from reactor.store.keys import Keys
-from reactor.store.plans import Plan, StoredPlan, Timer, plan_call, read_timer
 from reactor.store.scripts import Arg, Call, Scripts
 
 LOCK_MARGIN = 60.0
@@ -24,17 +24,7 @@ LOCK_MARGIN = 60.0
 PAUSED_LOOK = 600.0
 """Seconds after which a paused row is looked at all the same; resuming lets it go at once."""
 
-HISTOGRAM = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 3600000)
-"""Upper bounds, in milliseconds, of the buckets that count how long events took to be done."""
-
 MALFORMED = "malformed"
-
-
-def counted(name: str, milliseconds: int) -> dict[str, int]:
-    """The shared counters that one more measurement raises, of a histogram with the bounds above."""
-    bucket = next((bound for bound in HISTOGRAM if milliseconds <= bound), None)
-    within = {f"{name}_{bucket}": 1} if bucket else {}
-    return {f"{name}_count": 1, f"{name}_sum": milliseconds, **within}
 
 
 LIVE = frozenset({b"due", b"waiting", b"running"})
@@ -120,13 +110,6 @@ class Ledger:
         self._lifetime = int(2 * dedup_window * 1000)
         self._sweep_after = int(sweep_after * 1000)
 
-    async def plan(self, plans: Sequence[Plan]) -> list[StoredPlan]:
-        """Store plans with their rows and timers; of an event that was planned before, the first plan stands."""
-        replies = await self._scripts.run_many(
-            plan_call(plan, self._keys, sweep_after=self._sweep_after, lifetime=self._lifetime) for plan in plans
-        )
-        return [StoredPlan(bool(first), orjson.loads(plan)) for first, plan in replies]
-
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
         """Lease rows for `worker`; each gets a fence higher than all before it. A row nobody can read is dead at once."""
         others = (self._lease, worker, self._keys.gate(""), self._keys.held(""), int(PAUSED_LOOK * 1000))
@@ -210,50 +193,6 @@ class Ledger:
                 pipeline.hget(self._keys.row(row), "state")
             states = await pipeline.execute()
         return [state in LIVE for state in states]
-
-    async def rows_of(self, entry: str) -> list[Row]:
-        """The rows that followed from the event at a log entry, at once or when a timer ripened."""
-        plan = await self.plan_of(entry)
-        rows = [await self.get(row) for row in await self._planned(plan, entry)] if plan else []
-        return [row for row in rows if row]
-
-    async def _planned(self, plan: Mapping[str, Any], entry: str) -> list[str]:
-        """The ids of the rows of a plan and of the timers that stand for its event."""
-        timers = [await self.timer(rule["timer"]) for rule in plan["rules"] if "timer" in rule]
-        later = [row for timer in timers if timer and timer.entry == entry for row in timer.rows]
-        return [*(row for row, _, _ in plan["rows"]), *later]
-
-    async def timer(self, timer: str) -> Timer | None:
-        """A timer that a plan names: what it waits for, or what became of it."""
-        async with available():
-            fields: Any = await self._redis.hgetall(self._keys.timer(timer))
-        return read_timer(timer, fields) if fields else None
-
-    async def plan_of(self, entry: str) -> Mapping[str, Any] | None:
-        """The stored plan of the event at a log entry.
-
-        `revision`; `rows`, each with its id, rule and action; `faults`, one sentence each; `rules`, one for each that
-        fired: its name, its outcome, the findings of its controls (clause, asked, saw, held), and the timer it waits
-        for, if it does (`timer` has the findings of when that ripened).
-        """
-        async with available():
-            plan = await self._redis.hget(self._keys.event(entry), "plan")
-        return orjson.loads(plan) if plan else None
-
-    async def closed_for(self, api: str, operation: str = "") -> float:
-        """Seconds for which an API, or one operation of it, takes no calls; 0 when it does. Raises StoreUnavailable."""
-        async with available():
-            pipeline = self._redis.pipeline(transaction=False)
-            for gate in (api, f"{api}.{operation}"):
-                pipeline.pttl(self._keys.gate(gate))
-            left: Any = await pipeline.execute()
-        return max(0, *map(int, left)) / 1000
-
-    async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> None:
-        """Let nobody claim rows of `api`, or of one operation of it, for `delay` seconds."""
-        gate = f"{api}.{operation}" if operation else api
-        async with available():
-            await self._redis.set(self._keys.gate(gate), reason, px=max(1, int(delay * 1000)))
 
 
 def _claimed(row: str, reply: Any) -> Row | Refused:

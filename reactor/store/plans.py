@@ -1,17 +1,20 @@
-"""What follows from one event, as it is stored: the rules that fired, what became of each, their rows and their timers.
+"""Plans: what follows from one event, for ever: the rules that fired, what became of each, their rows and their timers.
 
-Owns the shape of a plan and of a timer, between what decides (pure) and what stores (plan.lua, ripen.lua). Times that rules
-are measured by are the events'.
+Owns the shape of a plan and of a timer, between what decides (pure) and what stores (plan.lua, ripen.lua), and reading them.
+Decides nothing. Times that rules are measured by are the events'.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import orjson
+from redis import asyncio as aioredis
 
+from reactor.store.client import available
 from reactor.store.keys import Keys
-from reactor.store.scripts import Arg, Call
+from reactor.store.ledger import Row, read_row
+from reactor.store.scripts import Arg, Call, Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """The plan that stands for an event, as `Ledger.plan_of` gives it, and whether it was stored just now."""
+    """The plan that stands for an event, as `Plans.get` gives it, and whether it was stored just now."""
 
     first: bool
     plan: Mapping[str, Any]
@@ -126,31 +129,80 @@ class Timer:
     rows: tuple[str, ...]
 
 
-def plan_call(plan: Plan, keys: Keys, *, sweep_after: int, lifetime: int) -> Call:
-    """The call of plan.lua that stores a plan; times in milliseconds."""
-    args: list[Arg] = [
-        plan.entry,
-        plan.time or int(plan.entry.partition("-")[0]),
-        sweep_after,
-        keys.row(""),
-        keys.timer(""),
-        keys.flow(""),
-        keys.times("", "").removesuffix(":"),
-        lifetime,
-        orjson.dumps(plan.revision),
-        orjson.dumps(plan.faults),
-        orjson.dumps(plan.called_off),
-        *(_decision(decided, plan, keys) for decided in plan.decided),
-    ]
-    return "plan", (keys.event(plan.entry), keys.due, keys.count), args
+class Plans:
+    """Stores and reads plans. `dedup_window` is in seconds, and `sweep_after`: when somebody looks for a row in the queue."""
 
+    def __init__(self, redis: "aioredis.Redis", keys: Keys, *, dedup_window: float, sweep_after: float) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._lifetime = int(2 * dedup_window * 1000)
+        self._sweep_after = int(sweep_after * 1000)
 
-SAID = tuple(field.name for field in fields(Decided))
+    async def keep(self, plans: Sequence[Plan]) -> list[StoredPlan]:
+        """Store plans with their rows and timers; of an event that was planned before, the first plan stands.
+
+        Raises StoreUnavailable.
+        """
+        replies = await self._scripts.run_many(map(self._call, plans))
+        return [StoredPlan(bool(first), orjson.loads(plan)) for first, plan in replies]
+
+    def _call(self, plan: Plan) -> Call:
+        keys = self._keys
+        args: list[Arg] = [
+            plan.entry,
+            plan.time or int(plan.entry.partition("-")[0]),
+            self._sweep_after,
+            keys.row(""),
+            keys.timer(""),
+            keys.flow(""),
+            keys.times("", "").removesuffix(":"),
+            self._lifetime,
+            orjson.dumps(plan.revision),
+            orjson.dumps(plan.faults),
+            orjson.dumps(plan.called_off),
+            *(_decision(decided, plan, keys) for decided in plan.decided),
+        ]
+        return "plan", (keys.event(plan.entry), keys.due, keys.count), args
+
+    async def get(self, entry: str) -> Mapping[str, Any] | None:
+        """The stored plan of the event at a log entry; None when there is none, or no longer. Raises StoreUnavailable.
+
+        `revision`; `rows`, each with its id, rule and action; `faults`, one sentence each; `rules`, one for each that
+        fired: its name, its outcome, the findings of its controls (clause, asked, saw, held), and the timer it waits
+        for, if it does (`timer` has the findings of when that ripened).
+        """
+        async with available():
+            plan = await self._redis.hget(self._keys.event(entry), "plan")
+        return orjson.loads(plan) if plan else None
+
+    async def timer(self, timer: str) -> Timer | None:
+        """A timer that a plan names: what it waits for, or what became of it. Raises StoreUnavailable."""
+        async with available():
+            fields: Any = await self._redis.hgetall(self._keys.timer(timer))
+        return _timer(timer, fields) if fields else None
+
+    async def rows_of(self, entry: str) -> list[Row]:
+        """The rows that followed from the event at a log entry, at once or when a timer ripened. Raises StoreUnavailable."""
+        plan = await self.get(entry)
+        ids = await self._row_ids(plan, entry) if plan else []
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for row in ids:
+                pipeline.hgetall(self._keys.row(row))
+            found: list[Any] = await pipeline.execute()
+        return [read_row(row, fields) for row, fields in zip(ids, found, strict=True) if fields]
+
+    async def _row_ids(self, plan: Mapping[str, Any], entry: str) -> list[str]:
+        """The ids of the rows of a plan and of the timers that stand for its event."""
+        timers = [await self.timer(rule["timer"]) for rule in plan["rules"] if "timer" in rule]
+        later = [row for timer in timers if timer and timer.entry == entry for row in timer.rows]
+        return [*(row for row, _, _ in plan["rows"]), *later]
 
 
 def _decision(decided: Decided, plan: Plan, keys: Keys) -> bytes:
     """A decision for Lua, which takes a null for something."""
-    said = {name: getattr(decided, name) for name in SAID}
+    said = {field.name: getattr(decided, field.name) for field in fields(Decided)}
     said["findings"] = [orjson.dumps(finding, default=str).decode() for finding in decided.findings]
     said["rows"] = [[row.id, row.action, orjson.dumps(_fields(row, plan)).decode()] for row in decided.rows]
     if decided.timer:
@@ -178,7 +230,7 @@ def _fields(row: NewRow, plan: Plan) -> dict[str, str]:
     return written | {name: value for name, value in optional.items() if value}
 
 
-def read_timer(timer: str, stored: Mapping[bytes, bytes]) -> Timer:
+def _timer(timer: str, stored: Mapping[bytes, bytes]) -> Timer:
     """Read a timer as it is stored."""
     outcome = stored.get(b"outcome", b"").decode()
     rows = orjson.loads(stored[b"decision"])["rows"] if outcome == "planned" else []

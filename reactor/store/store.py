@@ -11,6 +11,7 @@ from reactor.store.keys import Keys
 from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
 from reactor.store.logged import LoggedEvents
+from reactor.store.plans import Plans
 from reactor.store.reconciles import Reconciles
 from reactor.store.resources import Resources
 from reactor.store.retention import Retention
@@ -30,6 +31,7 @@ class Store:
         window = settings.dedup_window
         self.log = EventLog(self.redis, self.keys, dedup_window=window)
         self.resources = Resources(self.redis, self.keys, dedup_window=window)
+        self.plans = Plans(self.redis, self.keys, dedup_window=window, sweep_after=settings.sweep_after)
         self.ledger = Ledger(
             self.redis, self.keys, lease=settings.lease, dedup_window=window, sweep_after=settings.sweep_after
         )

@@ -144,7 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
         ids = tuple(f"row-{number}-{row}" for row in sorted(rows))
         wanted = tuple(NewRow(row, "a-rule", "call", API, {}) for row in ids)
         plan = Plan(self.model.entries[number], f"msg_{number}", "revision", (Decided("a-rule", "planned", wanted),))
-        [stored] = self.runner.run(self.store.ledger.plan([plan]))
+        [stored] = self.runner.run(self.store.plans.keep([plan]))
         assert stored.first == (number not in self.model.planned)
         if stored.first:
             self.model.planned[number] = ids

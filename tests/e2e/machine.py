@@ -160,7 +160,7 @@ class Machine:
 
         async def rows(store: Store) -> list[Row]:
             entries = [entry.entry for entry in await store.log.entries(count=100_000) if entry.id == event_id]
-            return [row for entry in entries for row in await store.ledger.rows_of(entry)]
+            return [row for entry in entries for row in await store.plans.rows_of(entry)]
 
         return self._ask(rows)
 

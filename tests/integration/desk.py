@@ -52,7 +52,7 @@ class Desk:
         appended = await append(self.opened, payload, f"msg_{len(self.told)}")
         self.told.append(appended.entry)
         await self.dispatcher.react(await self.opened.store.log.read("reader", block=0.1))
-        plan = await self.opened.store.ledger.plan_of(appended.entry)
+        plan = await self.opened.store.plans.get(appended.entry)
         assert plan is not None
         return next(iter(plan["rules"]), {})
 
@@ -73,7 +73,7 @@ class Desk:
 
     async def timer(self, told: dict[str, Any]) -> Timer:
         """The timer of what an event was told."""
-        timer = await self.opened.store.ledger.timer(told["timer"])
+        timer = await self.opened.store.plans.timer(told["timer"])
         assert timer is not None
         return timer
 

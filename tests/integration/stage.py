@@ -96,7 +96,7 @@ def new_row(
 async def planned(opened: Opened, *rows: NewRow, entry: str = "") -> list[str]:
     """Store a plan with these rows and return their ids."""
     rows = rows or (new_row(),)
-    await opened.store.ledger.plan(
+    await opened.store.plans.keep(
         [Plan(entry or f"{now_ms()}-0", "msg_1", "revision", (Decided("a-rule", "planned", rows),))]
     )
     return [row.id for row in rows]

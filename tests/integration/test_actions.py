@@ -89,7 +89,7 @@ async def rows_after(opened: Opened, config: Config, count: int) -> list[Row]:
 
     async def over() -> list[Row]:
         entries = await opened.store.log.entries()
-        rows = [row for entry in entries for row in await opened.store.ledger.rows_of(entry.entry)]
+        rows = [row for entry in entries for row in await opened.store.plans.rows_of(entry.entry)]
         return rows if len([row for row in rows if row.ended]) >= count else []
 
     try:

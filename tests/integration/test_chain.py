@@ -60,7 +60,7 @@ def at(opened: Opened, tmp_path: Path, emulator: httpx2.AsyncClient) -> Desk:
 async def planned(at: Desk, **others: Any) -> list[Row]:
     """The rows of the rule for one event, in their order."""
     await at.tell(volume("error", where="data", said="hello", **others))
-    return await at.opened.store.ledger.rows_of(at.told[-1])
+    return await at.opened.store.plans.rows_of(at.told[-1])
 
 
 async def test_the_first_row_is_due_and_the_others_wait(at: Desk) -> None:
@@ -88,7 +88,7 @@ async def test_each_action_sees_what_those_before_it_came_to(at: Desk, emulator:
 async def test_what_an_event_says_is_never_taken_for_an_expression(at: Desk, emulator: httpx2.AsyncClient) -> None:
     async with working(at.opened):
         await at.tell(volume("error", where="data", said="${again.id} $${event.id}", name="b"))
-        row = await ended(at.opened, (await at.opened.store.ledger.rows_of(at.told[-1]))[-1].id)
+        row = await ended(at.opened, (await at.opened.store.plans.rows_of(at.told[-1]))[-1].id)
 
     assert row.state == "done", row.error
     assert (await made(emulator, "sandboxes"))[0]["labels"]["said"] == "${again.id} $${event.id}"
@@ -245,7 +245,7 @@ async def test_an_action_that_has_no_value_for_a_result_is_dead_and_says_which(a
 async def test_an_event_that_lacks_a_later_argument_starts_nothing(at: Desk) -> None:
     told = await at.tell(volume("error", said="hello"))
 
-    plan = await at.opened.store.ledger.plan_of(at.told[-1])
+    plan = await at.opened.store.plans.get(at.told[-1])
     assert plan is not None
     assert (told["outcome"], plan["rows"]) == ("faulty", [])
 

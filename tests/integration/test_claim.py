@@ -55,7 +55,7 @@ async def test_a_retried_row_can_not_be_claimed_before_its_time(opened: Opened) 
 
 async def test_the_gate_of_an_operation_holds_up_its_rows_only(opened: Opened) -> None:
     await planned(opened, new_row("row1", operation="createSandbox"), new_row("row2", operation="getSandbox"))
-    await opened.store.ledger.close_gate("daytona", "429", 5.0, operation="createSandbox")
+    await opened.store.brakes.close_gate("daytona", "429", 5.0, operation="createSandbox")
 
     assert await refusal(opened, "row1") == "gated"
     await claimed(opened, "row2")
@@ -63,7 +63,7 @@ async def test_the_gate_of_an_operation_holds_up_its_rows_only(opened: Opened) -
 
 async def test_rows_of_a_closed_gate_wait_until_it_opens(opened: Opened) -> None:
     await planned(opened, new_row("row1", api="daytona"), new_row("row2", api="runloop"))
-    await opened.store.ledger.close_gate("daytona", "429", 0.2)
+    await opened.store.brakes.close_gate("daytona", "429", 0.2)
 
     assert await refusal(opened, "row1") == "gated"
     assert await refusal(opened, "row2") == ""

@@ -172,7 +172,7 @@ rules:
     await Dispatcher(opened.store, opened.queue, Live(config), takeover=5.0).react(
         await opened.store.log.read("reader", block=0.1)
     )
-    [planned] = await opened.store.ledger.rows_of(appended.entry)
+    [planned] = await opened.store.plans.rows_of(appended.entry)
     client, stopping = ApiClient(private=LOOPBACK), asyncio.Event()
     worker = Worker(opened.store, opened.queue, context_of(opened, client, config=config))
     working = asyncio.create_task(worker.run(stopping))

@@ -63,7 +63,7 @@ async def test_a_job_is_shown_with_its_event_and_its_remedy(opened: Opened, cli:
 
 async def test_a_job_behind_a_gate_says_why(opened: Opened, cli: Commands) -> None:
     await planned(opened, new_row())
-    await opened.store.ledger.close_gate("daytona", "the key is refused", 60.0)
+    await opened.store.brakes.close_gate("daytona", "the key is refused", 60.0)
 
     assert "the key is refused" in cli.json("jobs", "show", "row1")["remedy"]
 

@@ -214,7 +214,7 @@ WRITES: dict[str, Write] = {
     "pop": lambda o: o.queue.pop("worker", 1),
     "refuse": lambda o: o.queue.refuse("job"),
     "beat": lambda o: o.queue.presence(ttl=5).beat(busy=False, done=0, failed=0),
-    "close_gate": lambda o: o.store.ledger.close_gate("daytona", "why", 1),
+    "close_gate": lambda o: o.store.brakes.close_gate("daytona", "why", 1),
 }
 
 

@@ -57,7 +57,7 @@ async def pending(opened: Opened) -> int:
 
 
 async def rows(opened: Opened) -> list[Row]:
-    return [row for entry in await opened.store.log.entries() for row in await opened.store.ledger.rows_of(entry.entry)]
+    return [row for entry in await opened.store.log.entries() for row in await opened.store.plans.rows_of(entry.entry)]
 
 
 async def only_one_is_pending(opened: Opened) -> bool:
@@ -92,7 +92,7 @@ async def test_an_event_no_rule_asks_for_has_a_plan_without_rows(opened: Opened,
 
     await dispatcher.react(await read(opened))
 
-    plan = await opened.store.ledger.plan_of(entry.entry)
+    plan = await opened.store.plans.get(entry.entry)
     assert plan == {"revision": load_config(CONFIG).revision, "rows": [], "faults": [], "rules": []}
     assert await opened.queue.length() == 0
 
@@ -145,7 +145,7 @@ async def test_an_argument_without_a_value_is_a_fault_in_the_plan(opened: Opened
 
     await dispatcher.react(await read(opened))
 
-    plan = await opened.store.ledger.plan_of(entry.entry)
+    plan = await opened.store.plans.get(entry.entry)
     assert plan is not None
     assert (plan["rows"], len(plan["faults"])) == ([], 1)
     assert "sandbox-for-ready-volume action 1: ${event.id}" in plan["faults"][0]

@@ -198,7 +198,7 @@ async def test_looking_at_jobs_changes_no_key(opened: Opened, redis: Redis) -> N
     before = keyspace(redis)
 
     await opened.store.jobs.find(Wanted())
-    await opened.store.jobs.gates((await job(opened, "due")).row)
+    await opened.store.brakes.closed_gates("daytona", "createSandbox")
 
     assert keyspace(redis) == before
 

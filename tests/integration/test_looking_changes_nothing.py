@@ -48,7 +48,7 @@ async def named(opened: Opened) -> dict[str, str]:
     await runner.start("order-17", document.text, document.chosen(""), {"volumeName": "data", "snapshot": "base"})
     await opened.store.brakes.pause(Scope("api", "daytona"), by="kim", reason="an incident", seconds=3600)
     await opened.store.ledger.claim(["due"], "worker")
-    await opened.store.ledger.close_gate("runloop", "a refused key", 600)
+    await opened.store.brakes.close_gate("runloop", "a refused key", 600)
     await opened.store.brakes.spend("daytona", 10)
     return {"run": "order-17", "job": "dead", "event": entries[0].entry, "config": str(CONFIG)}
 

@@ -21,36 +21,36 @@ def plan(*rows: NewRow, revision: str = "first", faults: tuple[str, ...] = ()) -
 
 
 async def test_a_plan_is_stored_with_its_rows(opened: Opened) -> None:
-    stored = await opened.store.ledger.plan([plan(new_row("row1", size=1), faults=("a-rule action 2: absent",))])
+    stored = await opened.store.plans.keep([plan(new_row("row1", size=1), faults=("a-rule action 2: absent",))])
 
     assert [plan.first for plan in stored] == [True]
-    assert await opened.store.ledger.plan_of(ENTRY) == {
+    assert await opened.store.plans.get(ENTRY) == {
         "revision": "first",
         "rows": [["row1", "a-rule", "call"]],
         "faults": ["a-rule action 2: absent"],
         "rules": [{"rule": "a-rule", "outcome": "planned", "findings": []}],
     }
-    [row] = await opened.store.ledger.rows_of(ENTRY)
+    [row] = await opened.store.plans.rows_of(ENTRY)
     assert (row.state, row.event, row.what, row.attempts, row.fence) == ("due", "msg_1", {"size": 1}, 0, 0)
 
 
 async def test_a_second_plan_changes_nothing(opened: Opened) -> None:
-    await opened.store.ledger.plan([plan(new_row("row1"))])
+    await opened.store.plans.keep([plan(new_row("row1"))])
 
-    stored = await opened.store.ledger.plan([plan(new_row("row2"), revision="second")])
+    stored = await opened.store.plans.keep([plan(new_row("row2"), revision="second")])
 
     assert [plan.first for plan in stored] == [False]
-    assert [row.id for row in await opened.store.ledger.rows_of(ENTRY)] == ["row1"]
+    assert [row.id for row in await opened.store.plans.rows_of(ENTRY)] == ["row1"]
     assert await opened.store.ledger.get("row2") is None
 
 
 async def test_of_many_who_plan_an_event_at_once_one_succeeds(opened: Opened) -> None:
     rivals = [plan(new_row(f"row{number}")) for number in range(20)]
 
-    stored = await asyncio.gather(*(opened.store.ledger.plan([rival]) for rival in rivals))
+    stored = await asyncio.gather(*(opened.store.plans.keep([rival]) for rival in rivals))
 
     assert [result.first for [result] in stored].count(True) == 1
-    assert len(await opened.store.ledger.rows_of(ENTRY)) == 1
+    assert len(await opened.store.plans.rows_of(ENTRY)) == 1
     assert await opened.store.due.length() == 1
 
 
@@ -75,7 +75,7 @@ async def test_a_row_nobody_enqueued_is_due_for_the_sweeper(opened: Opened) -> N
 
 
 async def test_a_plan_without_rows_is_a_plan(opened: Opened, redis: Redis) -> None:
-    [stored] = await opened.store.ledger.plan([plan()])
+    [stored] = await opened.store.plans.keep([plan()])
 
     assert stored.first
 

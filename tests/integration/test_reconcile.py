@@ -48,7 +48,7 @@ async def state(opened: Opened, volume_id: str) -> str | None:
 
 
 async def rows(opened: Opened) -> list[Row]:
-    return [row for entry in await opened.store.log.entries() for row in await opened.store.ledger.rows_of(entry.entry)]
+    return [row for entry in await opened.store.log.entries() for row in await opened.store.plans.rows_of(entry.entry)]
 
 
 async def test_the_first_time_and_after_a_flush_a_thousand_resources_decide_nothing(
@@ -233,7 +233,7 @@ async def test_webhooks_that_are_silent_while_the_api_moves_are_an_alarm(
 
 async def test_a_closed_gate_is_heeded_and_a_refusal_closes_it(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(opened, monkeypatch, performing=False) as reactor, reconciling(opened) as reconciler:
-        await opened.store.ledger.close_gate("daytona", "for a test", 30)
+        await opened.store.brakes.close_gate("daytona", "for a test", 30)
         with pytest.raises(GateClosed):
             await reconciler.reconcile("daytona")
         assert await reactor.count("listVolumes") == 0
@@ -242,7 +242,7 @@ async def test_a_closed_gate_is_heeded_and_a_refusal_closes_it(opened: Opened, m
         monkeypatch.setenv("DAYTONA_API_KEY", "refused")
         with pytest.raises(GateClosed):
             await reconciler.reconcile("daytona")
-        assert await opened.store.ledger.closed_for("daytona") > 0
+        assert await opened.store.brakes.closed_for("daytona") > 0
 
 
 async def test_a_dry_run_shows_what_differs_and_changes_nothing(

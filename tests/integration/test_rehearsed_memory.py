@@ -98,7 +98,7 @@ class Both:
             self.config.rules,
             "revision",
         )
-        [stored] = await self.opened.store.ledger.plan([plan])
+        [stored] = await self.opened.store.plans.keep([plan])
         expected = [
             {"rule": rule["rule"], "outcome": rule["outcome"], "findings": rule["findings"]}
             for rule in stored.plan["rules"]
@@ -112,7 +112,7 @@ class Both:
         by_time = sorted(ripe, key=lambda name: self.memory._timers[name].at)
         for name, outcome in zip(by_time, outcomes, strict=True):
             [ripened] = await self.opened.store.due.ripen([name])
-            timer = await self.opened.store.ledger.timer(name)
+            timer = await self.opened.store.plans.timer(name)
             assert timer is not None
             assert (timer.outcome, list(timer.findings)) == (outcome.outcome, list(outcome.findings)), ripened
 

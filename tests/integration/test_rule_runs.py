@@ -137,7 +137,7 @@ async def test_an_event_starts_a_run_that_begins_its_work(
         dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(configured(tmp_path))), takeover=5.0)
 
         await dispatcher.react(await opened.store.log.read("reader", block=0.1))
-        [row] = await opened.store.ledger.rows_of(appended.entry)
+        [row] = await opened.store.plans.rows_of(appended.entry)
         async with working(opened):
             done = await ended(opened, row.id)
             await eventually(lambda: emulator.ask("GET", "/api/volumes"))

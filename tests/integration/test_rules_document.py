@@ -58,7 +58,7 @@ async def test_what_becomes_of_events_is_what_the_document_says(
         await at.tell(volume(event.state, id=event.volume, name=f"n-{event.volume}", ago=ago, number=number))
 
     for event, entry in zip(events, at.told, strict=True):
-        plan = await opened.store.ledger.plan_of(entry)
+        plan = await opened.store.plans.get(entry)
         assert plan is not None
         became = [await words(at, events, each) for each in plan["rules"]]
         assert tuple(became or ["nothing"]) == event.becomes, event

@@ -50,13 +50,13 @@ async def test_a_dispatcher_goes_on_after_a_flush_of_everything(opened: Opened, 
         tasks.create_task(dispatcher.run(stopping))
         tasks.create_task(poller.run(stopping))
         first = await append(opened, volume("ready"), "msg_1")
-        await eventually(lambda: opened.store.ledger.plan_of(first.entry))
+        await eventually(lambda: opened.store.plans.get(first.entry))
 
         redis.flushall()
         redis.script_flush()
         second = await append(opened, volume("ready"), "msg_2")
 
-        assert await eventually(lambda: opened.store.ledger.plan_of(second.entry))
+        assert await eventually(lambda: opened.store.plans.get(second.entry))
         stopping.set()
 
 

@@ -175,8 +175,8 @@ async def test_of_a_burst_the_last_event_acts_once(opened: Opened, tmp_path: Pat
     assert len({each["timer"] for each in told}) == 1
     assert (timer.outcome, timer.entry, why(timer)[0][2]) == ("planned", at.told[-1], 3)
     assert await at.volumes() == ["vol-30"]
-    assert [row.id for row in await opened.store.ledger.rows_of(at.told[-1])] == list(timer.rows)
-    assert await opened.store.ledger.rows_of(at.told[0]) == []
+    assert [row.id for row in await opened.store.plans.rows_of(at.told[-1])] == list(timer.rows)
+    assert await opened.store.plans.rows_of(at.told[0]) == []
 
 
 async def test_the_last_of_a_burst_is_so_by_its_time_not_its_arrival(opened: Opened, tmp_path: Path) -> None:

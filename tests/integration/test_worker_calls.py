@@ -55,7 +55,7 @@ async def ready_volume(opened: Opened, emulator: httpx2.AsyncClient, name: str =
     appended = await append(opened, volume("ready", id=made["id"], name=name), f"msg_{name}")
     dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=5.0)
     await dispatcher.react(await opened.store.log.read("reader", block=0.1))
-    [row] = await opened.store.ledger.rows_of(appended.entry)
+    [row] = await opened.store.plans.rows_of(appended.entry)
     return row
 
 
