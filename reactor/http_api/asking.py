@@ -28,6 +28,22 @@ def number_of(asked: Asked, name: str) -> int | None:
     return int(given)
 
 
+def moment_of(body: Mapping[str, Any], name: str) -> int | None:
+    """A field that is a time in milliseconds since the epoch, None where it is not given."""
+    given = body.get(name)
+    if given is not None and (type(given) is not int or not 0 <= given < 10**15):
+        raise RequestRejected(400, "bad_field", f"{name}: expected milliseconds since 1970")
+    return given
+
+
+def flag_of(body: Mapping[str, Any], name: str) -> bool:
+    """A field that is true or false; false where it is not given."""
+    given = body.get(name, False)
+    if not isinstance(given, bool):
+        raise RequestRejected(400, "bad_field", f"{name}: expected true or false")
+    return given
+
+
 def text_of(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
     """A field that is a text."""
     given = body.get(name, default)

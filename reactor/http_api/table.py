@@ -1,6 +1,6 @@
 """The table of the HTTP API: every route, who may use it, what it takes and what does it."""
 
-from reactor.http_api import events, jobs, pauses, runs
+from reactor.http_api import events, jobs, pauses, replay, runs
 from reactor.http_api.api import ApiRoute
 
 ROUTES = (
@@ -19,6 +19,14 @@ ROUTES = (
     ApiRoute("GET", "/events/{event}", "read", events.show, "one event, with its payload, verdict and plan"),
     ApiRoute("GET", "/events/{event}/explain", "read", events.explain, "why it led to what it did", query=("rule",)),
     ApiRoute("POST", "/events/{event}/retry", "operate", events.retry, "decide again on what was set aside"),
+    ApiRoute(
+        "POST",
+        "/replay",
+        "operate",
+        replay.begin,
+        "show what deciding again would ask for; with `confirm: true`, do it",
+        body=("events", "since", "until", "type", "confirm"),
+    ),
     ApiRoute("GET", "/pauses", "read", pauses.ls, "what is paused"),
     ApiRoute("POST", "/pause", "operate", pauses.begin, "stop acting", body=("api", "rule", "reason", "for")),
     ApiRoute("POST", "/resume", "operate", pauses.end, "act again", body=("api", "rule")),

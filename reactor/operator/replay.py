@@ -32,13 +32,15 @@ class Span:
     type: str = "*"
 
 
-async def events_in(store: Store, config: Config, span: Span) -> list[Logged]:
-    """The events of a span; what is a replay itself is left out. Raises StoreUnavailable."""
-    return [
-        logged
-        async for logged in store.logged.between(span.since, span.until)
-        if not logged.entry.generation and _is_of(config, logged.entry, span.type)
-    ]
+async def events_in(store: Store, config: Config, span: Span, most: int | None = None) -> list[Logged]:
+    """The events of a span, at most one more than `most`; what is a replay itself is left out. Raises StoreUnavailable."""
+    found: list[Logged] = []
+    async for logged in store.logged.between(span.since, span.until):
+        if not logged.entry.generation and _is_of(config, logged.entry, span.type):
+            found.append(logged)
+        if most is not None and len(found) > most:
+            break
+    return found
 
 
 def _is_of(config: Config, entry: Entry, glob: str) -> bool:
