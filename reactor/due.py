@@ -6,6 +6,7 @@ Owns when to look. Which rows are due, and that each look has one winner, is the
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import structlog
 
@@ -53,8 +54,8 @@ class DuePoller:
         failpoint("due.after_sweep")
         rows = [row for row in swept if not row.timer]
         await self._queue.enqueue([Ticket(row.row, row.number) for row in rows])
-        for row in rows:
-            log.info("job swept", job=row.row, number=row.number)
+        if rows:
+            log.info("jobs swept", jobs={row.row: row.number for row in rows})
         await self.ripen([row.timer for row in swept if row.timer])
         return len(swept)
 
@@ -84,6 +85,8 @@ class DuePoller:
         self._warned = warnings
         if trimmed := await self._store.retention.trim():
             log.info("log trimmed", events=trimmed)
+        if forgotten := await self._store.retention.bound():
+            log.error("failed work forgotten", **asdict(forgotten), error="more failed than REACTOR_KEEP_FAILED keeps")
         await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
         await self.forget_ended_jobs()
         await self.remind_of_pauses()

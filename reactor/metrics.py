@@ -80,6 +80,12 @@ class _Shared(Collector):
         for outcome in ("done", "retried", "dead", "unknown"):
             ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
         yield ended
+        forgotten = CounterMetricFamily(
+            "reactor_failed_forgotten", "Failed jobs and events set aside, beyond how many are kept.", labels=["what"]
+        )
+        for what in ("dead", "unknown", "aside"):
+            forgotten.add_metric([what], figures.count(f"forgotten_{what}"))
+        yield forgotten
         yield from _reconciled(figures.reconciled)
         yield from _braked(figures)
         yield from _runs(figures)

@@ -115,9 +115,13 @@ class Reloader:
         self._reported = self._kept = float("-inf")
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Watch until told to stop; Redis being unable keeps nobody from reading files."""
+        """Watch until told to stop; Redis being unable keeps nobody from reading files.
+
+        Raises SchemaError when a newer reactor has taken the data over: nothing of ours may touch it any more.
+        """
         await self._shared(self._tell)
         while not await within(stopping, self._every):
+            await self._shared(self._store.readable)
             before = self._live.now
             await self.look()
             if before is not self._live.now:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         gt=0,
         description="How long the event log holds an event; one that is not acknowledged stays longer.",
     )
+    keep_failed: int = Field(
+        100_000,
+        ge=1,
+        description="Dead jobs, unknown jobs, events set aside: so many of each are kept, the newest.",
+    )
     takeover: float = Field(
         5.0, gt=0, description="An event read but not acknowledged for so long goes to another dispatcher."
     )

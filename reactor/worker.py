@@ -79,6 +79,7 @@ class Worker:
                 for task in upkeep:
                     task.cancel()
         finally:
+            await self._let_go()
             await self._leave()
 
     async def _work(self, stopping: asyncio.Event) -> None:
@@ -155,6 +156,8 @@ class Worker:
         else:
             self.tally.failed += 1
         write = log.info if ending.state in ("done", "due") else log.error
+        if ending.announced:
+            write = log.debug
         write(
             "job " + ("to be retried" if ending.state == "due" else ending.state),
             job=row.id,
@@ -200,10 +203,14 @@ class Worker:
         if not tasks:
             return
         log.info("worker draining", jobs=len(tasks), seconds=self.context.settings.drain)
-        _, late = await asyncio.wait(tasks, timeout=self.context.settings.drain)
-        for task in late:
+        await asyncio.wait(tasks, timeout=self.context.settings.drain)
+
+    async def _let_go(self) -> None:
+        """Stop what is still in hand, whatever ends the worker: who goes on without its parts would take that for a fault."""
+        tasks = self._tasks()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tasks(self) -> list["asyncio.Task[None]"]:
         return [job.task for job in self.running if job.task]

@@ -1,6 +1,6 @@
 """The command line: one file per noun. The composition root is `processes`; here is only the table of commands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -68,6 +68,16 @@ class Reactor(click.Group):
             return super().invoke(ctx)
         except ReactorError as error:
             raise click.ClickException(str(error)) from error
+        except ExceptionGroup as group:  # of a process whose parts run side by side
+            on_purpose, others = group.split(ReactorError)
+            if others or not on_purpose:
+                raise
+            raise click.ClickException("\n".join(_messages(on_purpose))) from group
+
+
+def _messages(group: ExceptionGroup[ReactorError]) -> Iterator[str]:
+    for error in group.exceptions:
+        yield from _messages(error) if isinstance(error, ExceptionGroup) else [str(error)]
 
 
 @click.group(cls=Reactor, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

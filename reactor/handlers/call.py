@@ -129,10 +129,10 @@ def _answer(row: Row, effect: Effect) -> dict[str, Any]:
 
 
 async def behind_gate(row: Row, error: GateClosed, brakes: Brakes) -> Ending:
-    """Close the gate for all workers, and wait behind it; the attempt does not count."""
-    await brakes.close_gate(row.api, str(error), error.delay, operation=error.operation)
-    log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
-    return Ending("due", error=str(error), delay=error.delay, spent=False)
+    """Close the gate for all workers, and wait behind it; the attempt does not count. Of a crowd, the first one says so."""
+    if await brakes.close_gate(row.api, str(error), error.delay, operation=error.operation):
+        log.error("gate closed", api=row.api, operation=error.operation or None, seconds=error.delay, error=str(error))
+    return Ending("due", error=str(error), delay=error.delay, spent=False, announced=True)
 
 
 def attempts_of(row: Row, settings: Settings) -> int:

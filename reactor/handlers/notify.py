@@ -18,6 +18,9 @@ from reactor.store.ledger import Ending, Row
 
 log = structlog.get_logger("reactor.notify")
 
+TARGETS = "targets/"
+"""What the gates of targets are named after; no API has such a name. Nobody waits at one: it is how many find out as one."""
+
 PATIENCE = 60.0
 """Seconds that one telling may take; services answer within a few."""
 
@@ -33,8 +36,9 @@ async def notify(row: Row, context: Context) -> Ending:
         async with asyncio.timeout(PATIENCE):
             await asyncio.to_thread(_tell, target.read(), row.what["title"], row.what["text"])
     except ConfigError as error:  # as with a refused key: what is missing can be set, without a new job
-        log.error("target can't be told", target=row.what["target"], seconds=REFUSED_KEY_PAUSE, error=str(error))
-        return Ending("due", error=str(error), delay=REFUSED_KEY_PAUSE, spent=False)
+        if await context.brakes.close_gate(TARGETS, str(error), REFUSED_KEY_PAUSE, operation=row.what["target"]):
+            log.error("target can't be told", target=row.what["target"], seconds=REFUSED_KEY_PAUSE, error=str(error))
+        return Ending("due", error=str(error), delay=REFUSED_KEY_PAUSE, spent=False, announced=True)
     except TimeoutError:
         return again(row, TemporaryError(f"no answer within {PATIENCE:g} s"), context.settings)
     except TemporaryError as error:

@@ -122,11 +122,15 @@ class Brakes:
             reasons: Any = await self._redis.mget([self._keys.gate(name) for name in names])
         return {name: reason.decode() for name, reason in zip(names, reasons, strict=True) if reason}
 
-    async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> None:
-        """Let nobody claim rows of an API, or of one operation of it, for `delay` seconds. Raises StoreUnavailable."""
+    async def close_gate(self, api: str, reason: str, delay: float, *, operation: str = "") -> bool:
+        """Let nobody claim rows of an API, or of one operation of it, for `delay` seconds; False when it was closed already.
+
+        Raises StoreUnavailable.
+        """
         gate = f"{api}.{operation}" if operation else api
         async with available():
-            await self._redis.set(self._keys.gate(gate), reason, px=max(1, int(delay * 1000)))
+            before = await self._redis.set(self._keys.gate(gate), reason, px=max(1, int(delay * 1000)), get=True)
+        return before is None
 
     @asynccontextmanager
     async def heeding_gates(self, api: str, operation: str) -> AsyncIterator[None]:

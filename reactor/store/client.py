@@ -173,12 +173,13 @@ async def check_schema(redis: "aioredis.Redis", keys: Keys) -> None:
 
 
 async def refuse_newer(redis: "aioredis.Redis", keys: Keys) -> None:
-    """Refuse data of a newer layout; changes nothing. Raises SchemaError, StoreUnavailable."""
+    """Refuse data of a layout that is not ours to touch; changes nothing. Raises SchemaError, StoreUnavailable."""
     async with available():
-        found = int(await redis.get(keys.schema) or SCHEMA)
-    if found > SCHEMA:
+        found: Any = await redis.get(keys.schema)
+    layout = (found or b"%d" % SCHEMA).decode(errors="replace")
+    if not layout.isdecimal() or int(layout) > SCHEMA:
         raise SchemaError(
-            f"the data of instance {keys.instance!r} has layout {found}, this reactor knows {SCHEMA}: "
+            f"the data of instance {keys.instance!r} has layout {layout[:20]}, this reactor knows {SCHEMA}: "
             "run the newer reactor, or choose another REACTOR_INSTANCE"
         )
 

@@ -52,7 +52,7 @@ TABLE = (
     ),
     Key("{i}:due", "zset", "everything with a time, by that time (ms)", "for ever"),
     Key("{i}:finished:{state}", "zset", "rows that ended dead or unknown, by time (ms)", "entries go with their rows"),
-    Key("{i}:gate:{api}", "string", "why an API takes no calls now", "until it does"),
+    Key("{i}:gate:{api}", "string", "why an API takes no calls now, or a target can't be told", "until it does"),
     Key("{i}:pauses", "hash", "what is paused (all, api:…, rule:…): since, until, by whom, why", "until resumed"),
     Key("{i}:held:{scope}", "set", "rows that a pause keeps from being claimed", "until resumed"),
     Key("{i}:budget:{api}", "string", "creates that an API was asked for", "a minute"),

@@ -87,13 +87,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How one attempt ends. For `due`: `delay` is in seconds, and `spent` says whether the attempt counts."""
+    """How one attempt ends. For `due`: `delay` is in seconds, and `spent` says whether the attempt counts.
+
+    `announced`: what it waits for has been logged once, for all that wait for it.
+    """
 
     state: State
     error: str = ""
     result: Any = None
     delay: float = 0.0
     spent: bool = True
+    announced: bool = False
 
 
 class Ledger:

@@ -51,7 +51,9 @@ class Store:
         self.waits = Waits(self.redis, self.keys, sweep_after=settings.sweep_after)
         self.revisions = Revisions(self.redis, self.keys, lifetime=2 * window + 86400)
         self.reconciles = Reconciles(self.redis, self.keys, lease=settings.lease)
-        self.retention = Retention(self.redis, self.keys, retention=settings.retention, lifetime=2 * window)
+        self.retention = Retention(
+            self.redis, self.keys, retention=settings.retention, lifetime=2 * window, most=settings.keep_failed
+        )
         self.due = Due(self.redis, self.keys, sweep_after=settings.sweep_after, lifetime=2 * window)
 
     async def ready(self) -> ServerCheck:

@@ -11,13 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import CONFIG, Opened
-from stage import append, eventually, volume, working
+from stage import append, eventually, planned, volume, working
+from structlog.testing import capture_logs
 
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
 from reactor.errors import ConfigError
 from reactor.reload import Live
 from reactor.store.ledger import Row
+from reactor.store.plans import NewRow
 
 HANDLERS = """
 from pydantic import BaseModel
@@ -177,6 +179,27 @@ async def test_people_are_told_once_the_url_of_a_target_is_there_and_waiting_for
     assert [told["message"] for told in listener.told] == ["is ready"]
     assert (row.state, row.attempts) == ("done", 1)
     assert refused == ["target can't be told"] * 4
+
+
+async def test_that_a_target_can_not_be_told_is_said_once_for_all_that_wait_for_it(
+    opened: Opened, configured: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPS_URL", "")
+    config = load_config(configured("rules: []\n"))
+    what = {"target": "ops", "title": "", "text": "hello"}
+    ids = await planned(opened, *(NewRow(f"row{number}", "a-rule", "notify", "", what) for number in range(20)))
+
+    async def all_wait() -> bool:
+        rows = [await opened.store.ledger.get(id) for id in ids]
+        return all(row and row.error and row.state == "due" for row in rows)
+
+    with capture_logs() as logs:
+        async with working(opened, config=config):
+            await eventually(all_wait)
+
+    complaints = [(line["event"], line["target"]) for line in logs if line["log_level"] == "error"]
+    assert complaints == [("target can't be told", "ops")]
+    assert [line for line in logs if "job" in line and line["log_level"] != "debug"] == []  # nothing about each
 
 
 async def test_a_rule_reacts_to_what_another_emits_and_no_rule_to_what_it_caused_itself(

@@ -175,8 +175,9 @@ async def test_a_wrong_password_is_unable_not_faulty(settings: Settings) -> None
     await store.close()
 
 
-async def test_data_of_a_newer_reactor_is_refused(opened: Opened, redis: Redis) -> None:
-    redis.set(opened.store.keys.schema, SCHEMA + 1)
+@pytest.mark.parametrize("layout", [str(SCHEMA + 1), "nonsense", "\xff"])
+async def test_data_of_a_newer_reactor_is_refused(opened: Opened, redis: Redis, layout: str) -> None:
+    redis.set(opened.store.keys.schema, layout)
 
     with pytest.raises(SchemaError, match="run the newer reactor"):
         await opened.store.ready()

@@ -20,6 +20,7 @@ NAMES = {
     "reactor_event_done_seconds_count",
     "reactor_event_done_seconds_sum",
     "reactor_events_set_aside",
+    "reactor_failed_forgotten_total",
     "reactor_jobs_planned_total",
     "reactor_log_events",
     "reactor_oldest_due_seconds",

@@ -9,12 +9,14 @@ import pytest
 from conftest import Opened
 from desk import desk
 from redis import Redis
-from stage import append, claimed, context_of, now_ms, planned, volume
+from stage import append, claimed, context_of, new_row, now_ms, planned, volume
 
 from reactor.apis.client import ApiClient
 from reactor.due import DuePoller
+from reactor.metrics import render_metrics
 from reactor.settings import Settings
 from reactor.store.ledger import Ending
+from reactor.store.retention import Forgotten
 from reactor.store.store import Store
 from reactor.worker import attempt
 
@@ -236,3 +238,38 @@ async def test_a_full_server_can_still_forget(store: Store, redis: Redis) -> Non
         assert await store.retention.trim() == 1
     finally:
         redis.config_set("maxmemory", 0)
+
+
+async def test_of_what_failed_the_oldest_is_forgotten_beyond_a_number_and_that_is_counted(
+    opened: Opened, settings: Settings, redis: Redis
+) -> None:
+    store = Store(settings.model_copy(update={"keep_failed": 2}))
+    await planned(opened, *(new_row(f"row{number}") for number in range(5)))
+    for number in range(4):
+        await opened.store.ledger.finish(await claimed(opened, f"row{number}"), Ending("dead", error="because"))
+    await opened.store.ledger.finish(await claimed(opened, "row4"), Ending("unknown", error="lost"))
+    aside = logged(redis, store, 300, 200, 100)
+    redis.zadd(store.keys.aside, {entry: entry.partition("-")[0] for entry in aside})
+
+    forgotten = [await store.retention.bound() for _ in range(2)]
+
+    assert forgotten == [Forgotten(dead=2, unknown=0, aside=1), Forgotten(0, 0, 0)]
+    assert [bool(await store.ledger.get(f"row{number}")) for number in range(5)] == [False, False, True, True, True]
+    assert redis.zrange(store.keys.finished("dead"), 0, -1) == [b"row2", b"row3"]
+    assert redis.zrange(store.keys.aside, 0, -1) == [entry.encode() for entry in aside[1:]]
+    figures = (await render_metrics(store, opened.queue)).decode()
+    assert 'reactor_failed_forgotten_total{what="dead"} 2.0' in figures
+    assert 'reactor_failed_forgotten_total{what="aside"} 1.0' in figures
+    await store.close()
+
+
+async def test_a_failed_row_that_lives_again_is_not_forgotten(opened: Opened, settings: Settings, redis: Redis) -> None:
+    store = Store(settings.model_copy(update={"keep_failed": 1}))
+    await planned(opened, new_row("row1"))
+    redis.zadd(store.keys.finished("dead"), {"row1": 1, "gone": 2, "another": 3})  # as after an old backup
+
+    assert await store.retention.bound() == Forgotten(0, 0, 0)
+
+    assert await store.ledger.get("row1")
+    assert redis.zcard(store.keys.finished("dead")) == 1
+    await store.close()
