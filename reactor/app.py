@@ -4,7 +4,7 @@ Owns HTTP: limits, statuses and answers. In a webhook request nothing happens bu
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.applications import Starlette
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from reactor.errors import DeliveryRejected, RequestRejected, StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.guard import RETRY_AFTER, check_framing, problem, read_body
-from reactor.metrics import DELIVERIES
+from reactor.metrics import Deliveries
 from reactor.reload import Live
 from reactor.settings import Settings
 from reactor.store.store import Store
@@ -31,6 +31,7 @@ class Web:
     settings: Settings
     store: Store
     live: Live
+    deliveries: Deliveries = field(default_factory=Deliveries)
 
     async def webhook(self, request: Request) -> Response:
         """Receive one delivery: 204 once it is in the log, 4xx for a reason, 503 when Redis is unable."""
@@ -46,11 +47,11 @@ class Web:
         except RequestRejected as error:
             return self._refuse(name, error)
         except StoreUnavailable as error:
-            DELIVERIES.labels(name, "unavailable").inc()
+            self.deliveries.count(name, "unavailable")
             log.error("event not recorded", source=name, error=str(error))
             return problem(503, "store_unavailable", "the event was not recorded; deliver it again", RETRY_AFTER)
         failpoint("web.after_record")
-        DELIVERIES.labels(name, "duplicate" if appended.duplicate else "accepted").inc()
+        self.deliveries.count(name, "duplicate" if appended.duplicate else "accepted")
         log.info(
             "event recorded",
             source=name,
@@ -69,7 +70,7 @@ class Web:
 
     def _refuse(self, name: str, error: RequestRejected) -> Response:
         counted = name if name in self.live.now.sources else "(unknown)"  # strangers think up names without end
-        DELIVERIES.labels(counted, error.reason).inc()
+        self.deliveries.count(counted, error.reason)
         log.warning("delivery refused", source=counted, status=error.status, reason=error.reason)
         return problem(error.status, error.reason, error.detail)
 

@@ -20,12 +20,30 @@ from reactor.store.store import Store
 from reactor.workflows.figures import REASONS
 
 PROCESS = CollectorRegistry()
-DELIVERIES = Counter(
+COUNTED = Counter(
     "reactor_deliveries",
     "Webhook deliveries, by source and what became of them.",
     ["source", "outcome"],
     registry=PROCESS,
 )
+
+
+class Deliveries:
+    """What became of the deliveries that a process got: how many of each outcome, and when the last one came."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def count(self, source: str, outcome: str) -> None:
+        """One came. The names of sources are those that are configured: strangers think up names without end."""
+        COUNTED.labels(source, outcome).inc()
+        outcomes = self._told.setdefault(source, {})
+        count, _ = outcomes.get(outcome, (0, 0))
+        outcomes[outcome] = count + 1, int(time.time() * 1000)
+
+    def told(self) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """By source and outcome: how many, and when the last one came (ms since the epoch)."""
+        return self._told
 
 
 async def render_metrics(store: Store, queue: JobQueue) -> bytes:

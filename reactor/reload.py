@@ -32,6 +32,8 @@ REPORT_EVERY = 5.0
 MOST_WORDS = 2000
 """Characters of an error that a process tells others; its log has all of it."""
 
+Told = Mapping[str, Mapping[str, tuple[int, int]]]
+
 log = structlog.get_logger("reactor.reload")
 
 
@@ -100,9 +102,22 @@ def passed(directory: Path) -> Config:
 
 
 class Reloader:
-    """Watches one directory for one process. `every` is in seconds."""
+    """Watches one directory for one process. `every` is in seconds.
 
-    def __init__(self, live: Live, directory: Path, store: Store, *, role: str, every: float) -> None:
+    `deliveries` is what the process tells others of those that it got.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        directory: Path,
+        store: Store,
+        *,
+        role: str,
+        every: float,
+        deliveries: Callable[[], Told] = dict,
+    ) -> None:
+        self._deliveries = deliveries
         self._live = live
         self._directory = directory
         self._store = store
@@ -220,9 +235,15 @@ class Reloader:
             self._reported = now
 
     def _self(self, state: InForce) -> Process:
-        refused, rules = state.refused[:MOST_WORDS], len(state.config.rules.rules)
         return Process(
-            self._name, self._role, socket.gethostname(), state.config.revision, state.loaded, rules, refused
+            self._name,
+            self._role,
+            socket.gethostname(),
+            state.config.revision,
+            state.loaded,
+            len(state.config.rules.rules),
+            state.refused[:MOST_WORDS],
+            self._deliveries(),
         )
 
     async def _leave(self) -> None:

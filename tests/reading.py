@@ -4,6 +4,7 @@
 """
 
 LOOKS = (
+    "status",
     "check {config}",
     "schema rules",
     "runs ls",
@@ -30,6 +31,9 @@ LOOKS = (
     "acl",
     "completion bash",
 )
+
+JUDGES = ("status",)
+"""Those of them whose exit status says that something is wrong, as it is where a test has something of everything."""
 
 ACTS = (
     *("demo", "dev", "serve", "dispatch", "work", "emulator"),

@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "run",
     "dispatch": "run",
     "work": "run",
+    "status": "status",
     "check": "check",
     "rules": "rules",
     "explain": "explain",

@@ -8,7 +8,7 @@ import click
 from reactor.cli.batch import Batch, each_of
 from reactor.cli.catalog import config_option, json_option
 from reactor.cli.looking import completing, looked
-from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines
+from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines, print_table
 from reactor.operator.events import event_detail, event_found, event_value, retry_event
 from reactor.store.logged import Logged
 from reactor.store.store import Store
@@ -48,7 +48,7 @@ def ls(aside: bool, limit: int, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([event_value(each) for each in found])
     elif found:
-        print_lines([("EVENT", "ACCEPTED", "TYPE", "RESOURCE", "VERDICT", "JOBS", "ID"), *map(_line, found)])
+        print_table(("EVENT", "ACCEPTED", "TYPE", "RESOURCE", "VERDICT", "JOBS", "ID"), map(_line, found))
 
 
 def _line(logged: Logged) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import click
 from reactor.cli.catalog import complete_rule, config_option, json_option, settings_of
 from reactor.cli.events import event_argument
 from reactor.cli.looking import looked
-from reactor.cli.shown import clock, print_json
+from reactor.cli.shown import clock, print_json, print_text
 from reactor.config import load_config
 from reactor.operator.events import event_found
 from reactor.operator.explain import explain as explain_event
@@ -45,7 +45,7 @@ def explain(event: str, rule: str, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(value)
     else:
-        click.echo("\n".join(lines(value)))
+        print_text(lines(value))
 
 
 def lines(value: Mapping[str, Any]) -> Iterator[str]:

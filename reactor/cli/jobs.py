@@ -20,6 +20,7 @@ from reactor.cli.shown import (
     operator,
     print_json,
     print_lines,
+    print_table,
     short,
     since_option,
     together,
@@ -235,4 +236,4 @@ def _print(found: Sequence[Job], *, as_json: bool) -> None:
     if as_json:
         print_json([job_value(job) for job in found])
     elif found:
-        print_lines([HEADING, *(_line(job) for job in found)])
+        print_table(HEADING, map(_line, found))

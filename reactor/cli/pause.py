@@ -8,7 +8,7 @@ import click
 
 from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option, loaded
 from reactor.cli.looking import looked
-from reactor.cli.shown import Length, clock, operator, print_json, print_lines
+from reactor.cli.shown import Length, clock, operator, print_json, print_table
 from reactor.config import Config
 from reactor.errors import ConfigError
 from reactor.operator.brakes import pause as pause_scope
@@ -103,7 +103,7 @@ def _print(pauses: Sequence[Pause], *, as_json: bool) -> None:
     if as_json:
         print_json([pause_value(each) for each in pauses])
     elif pauses:
-        print_lines([("PAUSED", "SINCE", "UNTIL", "HOLDS", "BY", "WHY"), *(_line(each) for each in pauses)])
+        print_table(("PAUSED", "SINCE", "UNTIL", "HOLDS", "BY", "WHY"), map(_line, pauses))
     else:
         click.echo("nothing is paused")
 

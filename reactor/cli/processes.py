@@ -19,9 +19,10 @@ from reactor.errors import StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.http_api.listener import create_listener
 from reactor.http_api.parts import Parts
+from reactor.metrics import Deliveries
 from reactor.queue import JobQueue
 from reactor.reconcile import Reconciler
-from reactor.reload import Live, Reloader
+from reactor.reload import Live, Reloader, Told
 from reactor.runs import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
@@ -84,7 +85,8 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     """The web process, with the dispatcher beside it unless that runs elsewhere."""
     live = Live.load(settings.config, receives=True)
     async with opened(settings) as (store, queue):
-        app = create_app(Web(settings, store, live))
+        deliveries = Deliveries()
+        app = create_app(Web(settings, store, live, deliveries))
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
             parts = Parts("serve", settings, store, queue, live, stopping)
             async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
@@ -93,7 +95,7 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
                     on_ready(f"reactor listens on {url}")
                     on_ready(announced)
 
-                tasks.create_task(_reloader(settings, live, store, "serve").run(stopping))
+                tasks.create_task(_reloader(settings, live, store, "serve", deliveries.told).run(stopping))
                 server = Server(settings, app, on_listening, connections=settings.connections)
                 tasks.create_task(server.run(listener, stopping))
                 if dispatch:
@@ -142,8 +144,10 @@ def _start_dispatcher(
     tasks.create_task(DuePoller(store, queue).run(stopping))
 
 
-def _reloader(settings: Settings, live: Live, store: Store, role: str) -> Reloader:
-    return Reloader(live, settings.config, store, role=role, every=settings.reload)
+def _reloader(
+    settings: Settings, live: Live, store: Store, role: str, deliveries: Callable[[], Told] = dict
+) -> Reloader:
+    return Reloader(live, settings.config, store, role=role, every=settings.reload, deliveries=deliveries)
 
 
 async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:

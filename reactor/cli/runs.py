@@ -10,7 +10,7 @@ import click
 from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.looking import completing, looked
 from reactor.cli.processes import opened
-from reactor.cli.shown import MOST, aligned, clock, json_of, limit_option, operator, print_json
+from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines, print_table
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.operator.runs import cancel_run, retry_run, run_found, run_status, run_value
@@ -124,8 +124,7 @@ def ls(limit: int, config: Path | None, as_json: bool) -> None:
         print_json([run_value(run) for run in found])
         return
     rows = [(run.id, clock(run.started), run.workflow, run_status(run), _step(run), run.because) for run in found]
-    for line in aligned([("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), *rows]):
-        click.echo(line)
+    print_table(("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), rows)
 
 
 @runs.command(epilog=EXAMPLES)
@@ -139,7 +138,7 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
         print_json(run_value(stored))
         return
     run = Run.from_json(stored.state)
-    for line in aligned(
+    print_lines(
         [
             ("run", stored.id),
             ("workflow", stored.workflow),
@@ -150,8 +149,7 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
             *((f"output {name}", json_of(value)) for name, value in run.outputs.items()),
             *(("audit", f"{clock(did['at'])} {did['by']}: {did['did']} (was {did['was']})") for did in stored.audit),
         ]
-    ):
-        click.echo(line)
+    )
 
 
 @runs.command(epilog=EXAMPLES)

@@ -1,8 +1,9 @@
 """How commands print: tables, times, JSON; and how they read a length of time. Knows nothing of what is shown."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 
 from reactor.errors import ReactorError
 from reactor.rules import durations
+from reactor.telemetry import escaped
 
 MOST = 10_000
 """Things that one command lists or changes at most; the next one takes the rest."""
@@ -48,8 +50,20 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def print_lines(rows: Sequence[Sequence[str]]) -> None:
     """Print rows as a table."""
-    for line in aligned(rows):
-        click.echo(line)
+    print_text(aligned([[escaped(cell) for cell in row] for row in rows]))
+
+
+def print_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below their heading. On a terminal a line is cut at its edge, so that columns stay columns."""
+    lines = aligned([heading, *([escaped(cell) for cell in row] for row in rows)])
+    edge = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print_text(line if edge is None or len(line) <= edge else line[: edge - 1] + "…" for line in lines)
+
+
+def print_text(lines: Iterable[str]) -> None:
+    """Print lines, in which what names and errors say can neither end a line nor steer the terminal."""
+    for line in lines:
+        click.echo(escaped(line))
 
 
 def json_of(value: Any) -> str:

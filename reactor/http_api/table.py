@@ -1,9 +1,10 @@
 """The table of the HTTP API: every route, who may use it, what it takes and what does it."""
 
-from reactor.http_api import events, jobs, pauses, replay, runs
+from reactor.http_api import events, jobs, pauses, replay, runs, status
 from reactor.http_api.api import ApiRoute
 
 ROUTES = (
+    ApiRoute("GET", "/status", "read", status.show, "what is wrong now, part by part"),
     ApiRoute("GET", "/runs", "read", runs.ls, "runs, the newest first", query=("limit",)),
     ApiRoute("POST", "/runs", "operate", runs.start, "begin a run", body=("workflow", "workflowId", "inputs")),
     ApiRoute("GET", "/runs/{run}", "read", runs.show, "one run, with its steps"),

@@ -115,9 +115,9 @@ class Brakes:
             left: Any = await pipeline.execute()
         return max(0, *map(int, left)) / 1000
 
-    async def closed_gates(self, api: str, operation: str) -> dict[str, str]:
-        """The closed gates that the calls of an operation are behind, and why they are closed. Raises StoreUnavailable."""
-        names = _gates(api, operation)
+    async def closed_gates(self, api: str, *operations: str) -> dict[str, str]:
+        """The closed gates that the calls of operations are behind, and why they are closed. Raises StoreUnavailable."""
+        names = _gates(api, *operations)
         async with available():
             reasons: Any = await self._redis.mget([self._keys.gate(name) for name in names])
         return {name: reason.decode() for name, reason in zip(names, reasons, strict=True) if reason}
@@ -152,6 +152,6 @@ class Brakes:
         return int(await self._scripts.run("spend", keys, (api, budget))) / 1000
 
 
-def _gates(api: str, operation: str) -> tuple[str, str]:
-    """The gates that the calls of an operation are behind: the API's, and its own."""
-    return api, f"{api}.{operation}"
+def _gates(api: str, *operations: str) -> tuple[str, ...]:
+    """The gates that the calls of operations are behind: the API's, and those of their own."""
+    return api, *(f"{api}.{operation}" for operation in operations)

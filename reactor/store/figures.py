@@ -27,6 +27,8 @@ class Figures:
     processes: Sequence[Process]
     reconciled: Mapping[str, Mark]
     watches: int
+    oldest_watch: int | None
+    """When the first of the watches that nobody holds was to be taken; in the future where all are held."""
     pauses: Sequence[Pause]
 
     def count(self, name: str) -> int:
@@ -57,6 +59,7 @@ async def read_figures(store: Store) -> Figures:
         memory=await read_memory(store.redis),
         reconciled=await store.reconciles.marks(),
         watches=await store.watches.count(),
+        oldest_watch=await store.watches.next(),
         processes=await store.revisions.processes(),
         counts={name.decode(): int(value) for name, value in counts.items()},
     )

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -27,7 +27,8 @@ ACCEPTED = 24 * 3600.0
 class Process:
     """What a process last said of itself. `loaded` is in seconds since the epoch.
 
-    `refused` says why what is on disk is not in force there; empty when it is.
+    `refused` says why what is on disk is not in force there; empty when it is. `deliveries` is what became of those that it
+    got: by source and outcome, how many, and when the last one came (ms since the epoch).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Process:
     loaded: float
     rules: int
     refused: str = ""
+    deliveries: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
 
 class Revisions:

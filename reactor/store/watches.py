@@ -103,6 +103,12 @@ class Watches:
         async with available():
             return int(await self._redis.zcard(self._keys.watches))
 
+    async def next(self) -> int | None:
+        """When the first watch is free to be taken (ms since the epoch). Raises StoreUnavailable."""
+        async with available():
+            first: Any = await self._redis.zrange(self._keys.watches, 0, 0, withscores=True)
+        return int(first[0][1]) if first else None
+
     async def stand(self, spec: WatchSpec) -> bool:
         """Keep a watch until what it watches rests; False when it is kept already. Raises StoreUnavailable."""
         keys = (self._keys.watches, self._keys.watch(spec.id))
