@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reactor.cli.lingering import Patient
 from reactor.errors import ConfigError
 from reactor.guard import LARGEST_HEAD
 from reactor.settings import Settings
@@ -33,7 +34,7 @@ def bounded(seconds: float, connections: int) -> type[H11Protocol]:
     Without the second, senders who open connections and send nothing would have every request answered 503.
     """
 
-    class Bounded(H11Protocol):
+    class Bounded(Patient):
         """Closes a connection whose request has not begun in time; an idle one that is kept is uvicorn's to close."""
 
         _timer: asyncio.TimerHandle | None = None

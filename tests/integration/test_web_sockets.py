@@ -11,6 +11,7 @@ from redis import Redis
 from stage import signed, volume
 from web import Web, serving, traces
 
+from reactor.cli.lingering import LINGER
 from reactor.embedded import EmbeddedServer
 
 LIMIT = 256 * 1024
@@ -216,3 +217,42 @@ async def test_half_open_connections_delay_nobody(web: Web, opened: Opened) -> N
     assert statuses(answer) == [204]
     for _, writer in half_open:
         writer.close()
+
+
+async def test_who_is_refused_before_the_body_is_read_can_send_it_all_the_same(web: Web) -> None:
+    """Closed at once, the connection would be reset by what comes, and the sender might never see the answer."""
+    content = b"x" * 10_000
+    head, _ = delivery(content=content)
+    reader, writer = await web.connect()
+
+    writer.write(head.replace(b"/webhooks/daytona", b"/webhooks/nobody"))
+    answer = await reader.read()
+    for start in range(0, len(content), 100):
+        writer.write(content[start : start + 100])
+        await writer.drain()
+
+    assert statuses(answer) == [404]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_who_is_refused_and_never_ends_is_hung_up_on(web: Web) -> None:
+    head, content = delivery("Transfer-Encoding: chunked", length=False)
+    reader, writer = await web.connect()
+
+    writer.write(head.replace(b"/webhooks/daytona", b"/webhooks/nobody"))
+    answer = await reader.read()
+    async with asyncio.timeout(LINGER + 30):
+        with pytest.raises(ConnectionError):
+            await send_on(writer, b"%x\r\n%b\r\n" % (len(content), content))
+
+    assert statuses(answer) == [404]
+    writer.close()
+
+
+async def send_on(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    """Send without end."""
+    while True:
+        writer.write(chunk)
+        await writer.drain()
+        await asyncio.sleep(0.05)

@@ -56,10 +56,14 @@ class Web:
             )
         }
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection of one's own."""
+        at = urlsplit(self.url)
+        return await asyncio.open_connection(at.hostname, at.port)
+
     async def exchange(self, *parts: bytes, half_close: bool = False) -> bytes:
         """Send bytes as they are over a connection of their own, and read until the server closes it."""
-        at = urlsplit(self.url)
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
+        reader, writer = await self.connect()
         try:
             return await asyncio.wait_for(_exchanged(reader, writer, parts, half_close), 20)
         finally:
