@@ -29,7 +29,7 @@ from reactor.cli.processes import opened
 from reactor.config import load_config
 from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 

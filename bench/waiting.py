@@ -31,7 +31,7 @@ from reactor.cli.processes import opened
 from reactor.config import load_config
 from reactor.emulator.client import Emulator
 from reactor.queue import JobQueue
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.store import Store
 
 ROOT = Path(__file__).parents[1]

@@ -21,16 +21,16 @@ from reactor.apis.look import read_resource
 from reactor.apis.provider import CLOCKS, Resource
 from reactor.apis.sightings import Teller, events_of, state_now
 from reactor.config import Config
+from reactor.config.telling import is_asked_for, sends_webhooks, teller_of
 from reactor.errors import CallError, PermanentError, StoreUnavailable
 from reactor.events import Event, Known
 from reactor.failpoints import failpoint
 from reactor.patience import cancelled, until
 from reactor.reload import Live
+from reactor.runs.watching import to_watch
 from reactor.settings import Settings
 from reactor.store.reconciles import Mark
 from reactor.store.store import Store
-from reactor.telling import teller_of
-from reactor.watching import is_asked_for, sends_webhooks, to_watch
 
 SURE = CLOCKS / 1000
 """Seconds, besides what a read may lag behind, between a difference and the read that confirms it."""

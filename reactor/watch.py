@@ -19,16 +19,16 @@ from reactor.apis.client import Api, ApiClient
 from reactor.apis.provider import look, put
 from reactor.apis.sightings import Read, events_of
 from reactor.catalog import states_of
+from reactor.config.telling import teller_of
 from reactor.errors import CallError, GateClosed, StoreUnavailable, TemporaryError
 from reactor.failpoints import failpoint
 from reactor.patience import cancelled, until, within
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import Live
+from reactor.runs.watching import REST, SHORTEST_HOLD
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.store.watches import Held
-from reactor.telling import teller_of
-from reactor.watching import REST, SHORTEST_HOLD
 
 TICK = 1.0
 """Seconds between two looks for watches that another process left, or registered."""

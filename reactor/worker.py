@@ -21,7 +21,7 @@ from reactor.handlers.table import GIVING_UP, HANDLERS
 from reactor.queue import JobQueue, Popped, Ticket
 from reactor.reload import Live
 from reactor.rules.cel import Unknown
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.store import Store

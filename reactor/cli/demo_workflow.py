@@ -25,7 +25,8 @@ from reactor.config import load_config
 from reactor.emulator.client import Emulator
 from reactor.emulator.faults import Faults
 from reactor.errors import ReactorError
-from reactor.runs import Runner, row_id
+from reactor.runs.needs import row_id
+from reactor.runs.runner import Runner
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
 from reactor.store.runs import StoredRun

@@ -23,7 +23,7 @@ from reactor.metrics import Deliveries
 from reactor.queue import JobQueue
 from reactor.reconcile import Reconciler
 from reactor.reload import Live, Reloader, Told
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.watch import Watcher

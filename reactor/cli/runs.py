@@ -14,7 +14,7 @@ from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, prin
 from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
 from reactor.config import load_config
 from reactor.operator.runs import cancel_run, retry_run, run_found, run_status, run_value
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 from reactor.telemetry import configure_logs

@@ -7,7 +7,7 @@ from reactor.apis.client import ApiClient
 from reactor.config import Config
 from reactor.errors import ReactorError
 from reactor.reload import Live
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import Settings
 from reactor.store.brakes import Brakes
 from reactor.store.ledger import Ending, Ledger, Row

@@ -16,7 +16,7 @@ from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError, U
 from reactor.failpoints import failpoint
 from reactor.handlers.call import again, behind_gate, operate
 from reactor.handlers.context import Context
-from reactor.runs import Stage
+from reactor.runs.runner import Stage
 from reactor.store.ledger import Ending, Row
 from reactor.workflows.asking import command_of, operation_of, poll_of
 from reactor.workflows.run import Call, CallFailed, End, Happened, Observed, Replied, TimedOut, Wait

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from reactor.config import Config
 from reactor.queue import JobQueue
 from reactor.reload import Live
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import Settings
 from reactor.store.store import Store
 from reactor.tokens import Tokens

@@ -10,7 +10,7 @@ import structlog
 from reactor.config import Config
 from reactor.errors import NotFound, NotPossible
 from reactor.operator.found import found
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 from reactor.workflows.run import Run

@@ -15,7 +15,7 @@ from e2e.machine import CONFIG, SECRET, Machine
 from e2e.process import Process, eventually, state_of
 from reactor.config import load_config
 from reactor.queue import JobQueue
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import Settings
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store

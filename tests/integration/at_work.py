@@ -20,7 +20,7 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.emulator import EmulatorSettings
 from reactor.reload import Live
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.runs import StoredRun
 
 ARAZZO = Path(__file__).parent.parent / "data" / "arazzo"

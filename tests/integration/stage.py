@@ -18,7 +18,7 @@ from reactor.due import DuePoller
 from reactor.events import Event
 from reactor.handlers.context import Context
 from reactor.reload import Live
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.settings import Settings
 from reactor.store.ledger import Row
 from reactor.store.log import Appended, Entry

@@ -15,7 +15,7 @@ from stage import context_of, eventually
 from reactor.apis.client import ApiClient
 from reactor.cli.shown import operator
 from reactor.handlers.step import step
-from reactor.runs import row_id
+from reactor.runs.needs import row_id
 from reactor.store.ledger import Row
 
 Cli = Callable[..., "CompletedProcess[str]"]

@@ -19,7 +19,7 @@ from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.http_api.table import ROUTES
 from reactor.reload import Live
-from reactor.runs import Runner
+from reactor.runs.runner import Runner
 from reactor.store.brakes import Scope
 
 RUN_ALL = """

@@ -13,10 +13,10 @@ from stage import iso, now_ms, volume
 
 from reactor.apis.sightings import Read, events_of
 from reactor.config import load_config
+from reactor.config.telling import teller_of
 from reactor.dispatch import Dispatcher
 from reactor.events import Event, Known, Sighting
 from reactor.reload import Live
-from reactor.telling import teller_of
 
 CONFIGURED = load_config(CONFIG)
 DAYTONA = teller_of(CONFIGURED, CONFIGURED.apis["daytona"], "reconcile")

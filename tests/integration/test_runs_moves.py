@@ -12,7 +12,8 @@ from stage import ended, logged, volume, working
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.reload import Live
-from reactor.runs import Runner, Stage, row_id
+from reactor.runs.needs import row_id
+from reactor.runs.runner import Runner, Stage
 from reactor.workflows.run import Happened, Observed, Replied, TimedOut
 
 ROUNDS = 40

@@ -15,8 +15,8 @@ from stage import eventually
 
 from reactor.config import load_config
 from reactor.emulator import EmulatorSettings
+from reactor.runs.watching import standing_watch
 from reactor.store.watches import WatchSpec
-from reactor.watching import standing_watch
 
 RUNLOOP_KEY = EmulatorSettings().runloop_api_key
 

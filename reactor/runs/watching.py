@@ -9,18 +9,21 @@ from typing import Any
 from reactor.apis.client import Api
 from reactor.apis.provider import look
 from reactor.config import Config
+from reactor.config.telling import is_asked_for, sends_webhooks
 from reactor.store.watches import Wanted, WatchSpec
 from reactor.workflows.apis import Operation
 from reactor.workflows.polls import Poll
-from reactor.workflows.run import Call, Wait
+from reactor.workflows.run import Call, Command, Wait
 
 SHORTEST_HOLD = 0.1
 REST = 1.0
 """Seconds: a server that answers a long poll sooner than this did not hold it, and is left alone for so long."""
 
 
-def watch_of(config: Config, wait: Wait, operation: Operation, poll: Poll | None) -> Wanted | None:
-    """The long poll that a wait is registered with; None where there is none."""
+def watch_of(config: Config, wait: Command, operation: Operation, poll: Poll | None) -> Wanted | None:
+    """The long poll that a wait is registered with; None where there is none, or what is asked for is no wait."""
+    if not isinstance(wait, Wait):
+        return None
     if operation.holds and wait.probe:
         return _own(wait, wait.probe, operation, poll)
     api = config.apis.get(wait.api)
@@ -65,13 +68,3 @@ def to_watch(config: Config, api: Api, kind: str, data: Any) -> WatchSpec | None
 def _resting(api: Api, kind: str) -> set[str | None]:
     resource = api.provider.resources[kind]
     return {*resource.settled, *resource.failed, *resource.terminal}
-
-
-def sends_webhooks(config: Config, api: str) -> bool:
-    """Whether a source tells of an API."""
-    return any(entry.api == api for entry in config.source_entries.values())
-
-
-def is_asked_for(config: Config, api: Api, kind: str) -> bool:
-    """Whether a rule asks for events of a kind."""
-    return any(config.rules.asking_for(event) for event in api.provider.resources[kind].events)

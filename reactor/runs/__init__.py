@@ -1,0 +1,1 @@
+"""Runs of workflows: begun, moved on, and stored with what they need next. The engine that decides is `workflows`."""
