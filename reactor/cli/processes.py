@@ -21,7 +21,7 @@ from reactor.http_api.listener import create_listener
 from reactor.http_api.parts import Parts
 from reactor.metrics import Deliveries
 from reactor.queue import JobQueue
-from reactor.reconcile import Reconciler
+from reactor.reconcile.reconciler import Reconciler
 from reactor.reload import Live, Reloader, Told
 from reactor.runs.runner import Runner
 from reactor.settings import Settings

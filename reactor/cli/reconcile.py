@@ -11,7 +11,8 @@ from reactor.cli.catalog import complete_api, config_option, json_option, settin
 from reactor.cli.processes import opened
 from reactor.cli.shown import print_json
 from reactor.errors import ReactorError
-from reactor.reconcile import Difference, Reconciler, Report, reconciled_apis
+from reactor.reconcile.comparison import Difference, Report, reconciled_apis
+from reactor.reconcile.reconciler import Reconciler
 from reactor.reload import Live
 from reactor.telemetry import configure_logs
 from reactor.yaml12 import expected_one_of

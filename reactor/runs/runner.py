@@ -183,7 +183,7 @@ class Runner:
     async def watch(self, api: Api, kind: str, made: Any) -> None:
         """Have what was just made watched until it rests, if a rule asks for it and nobody else tells of it."""
         if spec := to_watch(self._config, api, kind, made):
-            await self._store.watches.stand(spec)
+            await self._store.watches.stand([spec])
 
     async def message(self, entry: str) -> Any:
         """The body of the event at a log entry. Raises ConfigError when the log has it no longer, StoreUnavailable."""

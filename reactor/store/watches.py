@@ -109,12 +109,16 @@ class Watches:
             first: Any = await self._redis.zrange(self._keys.watches, 0, 0, withscores=True)
         return int(first[0][1]) if first else None
 
-    async def stand(self, spec: WatchSpec) -> bool:
-        """Keep a watch until what it watches rests; False when it is kept already. Raises StoreUnavailable."""
-        keys = (self._keys.watches, self._keys.watch(spec.id))
-        fresh = await self._scripts.run("stand", keys, (spec.id, orjson.dumps(asdict(spec)), self._lifetime))
-        self.bell.set()
-        return bool(fresh)
+    async def stand(self, specs: Sequence[WatchSpec]) -> list[bool]:
+        """Keep watches until what they watch rests; False for one that is kept already. Raises StoreUnavailable."""
+        fresh = await self._scripts.run_many(
+            ("stand", (self._keys.watches, self._keys.watch(each.id)), (each.id, said, self._lifetime))
+            for each in specs
+            for said in (orjson.dumps(asdict(each)),)
+        )
+        if any(fresh):
+            self.bell.set()
+        return [bool(each) for each in fresh]
 
     async def settle(self, watch: str) -> None:
         """Keep a watch for those who wait only. Raises StoreUnavailable."""

@@ -9,7 +9,7 @@ from conftest import CONFIG, LOOPBACK, Opened
 
 from reactor.apis.client import Api, ApiClient
 from reactor.config import Config, load_config
-from reactor.reconcile import Reconciler
+from reactor.reconcile.reconciler import Reconciler
 from reactor.reload import Live
 
 SURE = 0.05

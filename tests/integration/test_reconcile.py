@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from reactor.config import load_config
 from reactor.errors import GateClosed, PermanentError
 from reactor.metrics import render_metrics
-from reactor.reconcile import Reconciler, Report, kinds_of
+from reactor.reconcile.comparison import Report, kinds_of
+from reactor.reconcile.reconciler import Reconciler
 from reactor.store.ledger import Row
 
 THOUSAND = 1000

@@ -153,7 +153,7 @@ async def test_a_watch_for_its_own_sake_tells_every_state_until_one_rests(
     async with at_work(opened, monkeypatch, devbox_boot=0.5, time_scale=0.2) as reactor:
         devbox = await booting(reactor)
         spec = standing(devbox["id"])
-        assert (await opened.store.watches.stand(spec), await opened.store.watches.stand(spec)) == (True, False)
+        assert await opened.store.watches.stand([spec, spec]) == [True, False]
 
         await eventually(lambda: over(opened), 20)
 
@@ -175,7 +175,7 @@ async def over(opened: Opened) -> bool:
 
 async def test_a_watch_whose_holder_is_gone_is_taken_by_another(opened: Opened) -> None:
     spec = WatchSpec("runloop", "waitForDevboxStatus", "devbox", "d-1", {"id": "d-1"}, {})
-    await opened.store.watches.stand(spec)
+    await opened.store.watches.stand([spec])
 
     assert await opened.store.watches.take("first", 10) == [spec.id]
     assert await opened.store.watches.take("second", 10) == []
