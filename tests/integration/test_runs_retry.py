@@ -52,7 +52,7 @@ async def test_a_run_that_was_cancelled_while_it_waited_waits_again(
 async def test_what_a_cancelled_run_was_just_making_is_found_by_its_successor(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with at_work(opened, monkeypatch, time_scale=0.1) as reactor:
+    async with at_work(opened, monkeypatch, time_scale=0.4) as reactor:
         await reactor.provision()
         await reactor.waiting()
         await reactor.emulator.faults(drop=0, create_delay=2.0)
@@ -83,7 +83,7 @@ async def test_of_two_that_retry_at_once_one_does(opened: Opened, monkeypatch: p
 
 
 async def test_a_run_that_succeeded_or_runs_is_not_retried(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with at_work(opened, monkeypatch, time_scale=0.1) as reactor:
+    async with at_work(opened, monkeypatch, time_scale=0.4) as reactor:
         await reactor.provision()
         await reactor.waiting()
         with pytest.raises(NotPossible, match="run run-1 is waiting: there is nothing to retry yet"):
