@@ -71,22 +71,22 @@ class Server(Model):
     Where each resource has a server of its own, another API tells which; the URL is then only shown.
     """
 
-    url: str = Field(pattern=r"^https?://[^\s]+$")
-    env: str = ""
-    told_by: Told | None = None
+    url: str = Field(pattern=r"^https?://[^\s]+$", description="The URL before every path of the document.")
+    env: str = Field("", description="An environment variable that replaces it.")
+    told_by: Told | None = Field(None, description="Where each resource has its own: who says which.")
 
 
 class Auth(Model):
     """How calls authenticate: the name of a secret of `config/secrets.yaml`."""
 
-    bearer: str
+    bearer: str = Field(description="The secret that is sent as `Authorization: Bearer …`.")
 
 
 class Answer(Model):
     """Recognises a reply by its status and, where that is not enough, by words of its message."""
 
-    status: int = Field(ge=100, le=599)
-    message: str = ""
+    status: int = Field(ge=100, le=599, description="The HTTP status.")
+    message: str = Field("", description="Words that the reply's message has, in any case.")
 
     def recognises(self, status: int, message: str) -> bool:
         """Whether a reply is this one."""
@@ -96,10 +96,12 @@ class Answer(Model):
 class Announcement(Model):
     """What one event type says of a resource. A state that is no path is a constant."""
 
-    id: Path = "$.id"
-    name: Path = "$.name"
-    state: Annotated[str, AfterValidator(_path_or_text)]
-    before: Path | None = Field(None, alias="from")
+    id: Path = Field("$.id", description="Where the event has the resource's id.")
+    name: Path = Field("$.name", description="Where the event has its name.")
+    state: Annotated[str, AfterValidator(_path_or_text)] = Field(
+        description="Where the event has its state; or the state itself, where the type says it."
+    )
+    before: Path | None = Field(None, alias="from", description="Where the event has the state before, if it has.")
 
     @property
     def is_birth(self) -> bool:
@@ -110,7 +112,7 @@ class Announcement(Model):
 class NextPage(Model):
     """The parameter that asks for the next page of a list, and where its value comes from: exactly one of the three."""
 
-    parameter: str
+    parameter: str = Field(description="The parameter that asks for the page.")
     reply: Path | None = Field(None, description="Where the reply says the value; the last page says none.")
     item: Path | None = Field(None, description="Where the last item says the value; the last page has no items.")
     pages: Path | None = Field(None, description="Pages are numbered from 1; where the reply says how many there are.")
@@ -125,8 +127,8 @@ class NextPage(Model):
 class Listing(Model):
     """How to list all resources of a kind."""
 
-    operation: str
-    parameters: dict[str, Any] = {}
+    operation: str = Field(description="The operation that lists.")
+    parameters: dict[str, Any] = Field({}, description="Parameters of every call: the size of a page.")
     items: Path | None = Field(None, description="Where the reply has them; unsaid, the reply is the list.")
     next: NextPage | None = Field(None, description="Unsaid, one page has all.")
 
@@ -134,16 +136,16 @@ class Listing(Model):
 class Resource(Model):
     """A kind of thing with an id and a state: how to read and find it, what its states mean, what announces them."""
 
-    read: str
+    read: str = Field(description="The operation that reads one by its id.")
     find: dict[str, dict[str, Path]] = Field(
         {}, max_length=1, description="Operation, and its parameters; `$.name` is the name that a create asks for."
     )
     listing: Listing | None = Field(None, alias="list", description="How to list them all.")
     by: str = Field("", description="The parameter that names one, for operations with several in their path.")
-    id: Path = "$.id"
-    name: Path = "$.name"
-    state: Path = "$.state"
-    labels: Path | None = None
+    id: Path = Field("$.id", description="Where a reply has its id.")
+    name: Path = Field("$.name", description="Where a reply has its name.")
+    state: Path = Field("$.state", description="Where a reply has its state.")
+    labels: Path | None = Field(None, description="Where a reply has its labels, if the kind has any.")
     replaces_labels: dict[str, Path] = Field(
         {}, description="Operations that replace all labels, the reactor's too, and where their body has them."
     )
@@ -159,14 +161,14 @@ class Resource(Model):
     )
     moves: list[str] = Field([], description="Operations after which a state seen before is no evidence.")
     leads: dict[str, str] = Field({}, description="The state in which an operation leaves one, when all goes well.")
-    events: dict[str, Announcement] = {}
+    events: dict[str, Announcement] = Field({}, description="Event types, and what each says of the resource.")
 
 
 class Create(Model):
     """An operation that makes a resource, and how to find out whether it did."""
 
-    resource: str
-    name: Path = "$.name"
+    resource: str = Field(description="The kind that it makes.")
+    name: Path = Field("$.name", description="Where the request has the name.")
     labels: Path | None = Field(None, description="Where the request takes labels; ownership is written there.")
     exists: list[Answer] = Field([], description="Replies that may mean that the name is taken.")
 
@@ -204,18 +206,20 @@ class Provider(Model):
 
     openapi: str = Field(description="The compact OpenAPI document beside this file.")
     webhooks: str = Field("", description="A document whose `webhooks` describe the events.")
-    server: Annotated[Server, BeforeValidator(_server, json_schema_input_type=str | Server)]
-    auth: Auth | None = None
-    timeout: float = Field(30.0, gt=0)
+    server: Annotated[Server, BeforeValidator(_server, json_schema_input_type=str | Server)] = Field(
+        description="Where the API is: a URL, or more than that."
+    )
+    auth: Auth | None = Field(None, description="How calls authenticate.")
+    timeout: float = Field(30.0, gt=0, description="Seconds that a call may take.")
     timeouts: dict[str, float] = Field({}, description="Operations that take longer.")
-    resources: dict[str, Resource] = {}
-    creates: dict[str, Create] = {}
+    resources: dict[str, Resource] = Field({}, description="Kinds of things with an id and a state.")
+    creates: dict[str, Create] = Field({}, description="Operations that make one of them.")
     repeatable: list[str] = Field([], description="POST operations that may be sent twice with one effect.")
     transient: list[Answer] = Field([], description="Refusals that pass by themselves.")
     quota: list[Answer] = Field([], description="Refusals until something is freed or paid for.")
-    long_poll: dict[str, LongPoll] = {}
-    arazzo: Arazzo = Arazzo()
-    budgets: Budgets = Budgets()
+    long_poll: dict[str, LongPoll] = Field({}, description="Operations that are answered when a state is reached.")
+    arazzo: Arazzo = Field(Arazzo(), description="By what workflow documents mean this API.")
+    budgets: Budgets = Field(Budgets(), description="How much of it all workers together may use.")
 
     @model_validator(mode="after")
     def _known_resources(self) -> "Provider":

@@ -34,22 +34,22 @@ class Model(BaseModel):
 class SecretEntry(Model):
     """Where a secret is: exactly one of `env` and `file`, and the hosts it may be sent to."""
 
-    env: str = ""
-    file: str = ""
-    hosts: list[str] = []
+    env: str = Field("", description="The environment variable that has it.")
+    file: str = Field("", description="The file that has it, read again whenever it changes.")
+    hosts: list[str] = Field([], description="The hosts it may be sent to; an API's own host needs no word.")
 
 
 class SecretsFile(Model):
     """`secrets.yaml`."""
 
-    secrets: dict[str, SecretEntry]
+    secrets: dict[str, SecretEntry] = Field(description="Names, and where each secret is. No secret stands here.")
 
 
 class Organization(Model):
     """The organization's id, or the environment variable that has it."""
 
-    id: str = ""
-    env: str = ""
+    id: str = Field("", description="The id itself.")
+    env: str = Field("", description="The environment variable that has it.")
 
     def read(self) -> str:
         """The id as it is now; empty when there is none."""
@@ -63,28 +63,32 @@ def _organization(value: Any) -> Any:
 class SourceEntry(Model):
     """A sender of webhooks: which API its events are about, its organization and its secrets by name."""
 
-    api: str
-    organization: Annotated[Organization, BeforeValidator(_organization, json_schema_input_type=str | Organization)]
-    secrets: list[str] = Field(min_length=1)
-    headers: Literal["svix", "webhook", "either"] = "svix"
+    api: str = Field(description="The API of `apis/` that its events are about.")
+    organization: Annotated[Organization, BeforeValidator(_organization, json_schema_input_type=str | Organization)] = (
+        Field(description="Whose events are taken: an id, or where it is.")
+    )
+    secrets: list[str] = Field(min_length=1, description="Names of signing secrets; several while one is replaced.")
+    headers: Literal["svix", "webhook", "either"] = Field(
+        "svix", description="Whose headers carry id, time and signature: `svix-…`, or `webhook-…` of Standard Webhooks."
+    )
 
 
 class TargetEntry(Model):
     """Where people are told things: the secret that is its URL, in Apprise's words (https://appriseit.com/services/)."""
 
-    url: str
+    url: str = Field(description="The name of the secret that is its URL.")
 
 
 class TargetsFile(Model):
     """`targets.yaml`."""
 
-    targets: dict[Name, TargetEntry]
+    targets: dict[Name, TargetEntry] = Field(description="Names that `notify` may tell, and where each is.")
 
 
 class SourcesFile(Model):
     """`sources.yaml`."""
 
-    sources: dict[Name, SourceEntry] = Field(min_length=1)
+    sources: dict[Name, SourceEntry] = Field(min_length=1, description="Senders: each has `/webhooks/{name}`.")
 
 
 @dataclass(frozen=True)

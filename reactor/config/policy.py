@@ -46,7 +46,7 @@ class Grant(Model):
 class PolicyFile(Model):
     """`policy.yaml`: the first grant whose `files` fit counts; a file that none fits may do nothing."""
 
-    policy: list[Grant] = Field(min_length=1)
+    policy: list[Grant] = Field(min_length=1, description="The grants, the first that fits first.")
 
     def grant(self, file: str) -> Grant | None:
         """What a file may do; None for one that the policy does not know."""

@@ -61,11 +61,37 @@ PATTERN: Final = {
 def file_schema(kind: str, config: Config | None = None) -> dict[str, Any]:
     """The schema of one kind of file. With a configuration, its operations, events and documents are offered."""
     model, title = FILES[kind]
-    schema = model.model_json_schema(by_alias=True)
+    schema = _plain(model.model_json_schema(by_alias=True))
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": title}
     if kind == "rules":
         _offer(schema["$defs"], config)
+    _headed(schema)
     return schema
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A model's schema without what an editor would write into a file, or show, though nobody means it.
+
+    Null and defaults stand for a field that is left out, and need not be written; titles are Python's names.
+    """
+    said = {name: value for name, value in schema.items() if name not in ("title", "default")}
+    for name in ("properties", "$defs"):
+        if name in said:
+            said[name] = {key: _plain(value) for key, value in said[name].items()}
+    for name in ("items", "additionalProperties"):
+        if isinstance(said.get(name), dict):
+            said[name] = _plain(said[name])
+    if "anyOf" in said:
+        forms = [_plain(form) for form in said.pop("anyOf") if form != {"type": "null"}]
+        said = {**forms[0], **said} if len(forms) == 1 else {**said, "anyOf": forms}
+    return said
+
+
+def _headed(schema: Mapping[str, Any]) -> None:
+    """Each field has its own name as its title, which editors show above what they say of it."""
+    for definition in (schema, *schema.get("$defs", {}).values()):
+        for name, field in definition.get("properties", {}).items():
+            field["title"] = name
 
 
 def _offer(definitions: dict[str, Any], config: Config | None) -> None:

@@ -39,7 +39,7 @@ class Expected(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    rule: str
+    rule: str = Field(description="The rule's name. The action's own fields stand beside it.")
     after: Moment | None = Field(None, description="How long after the test began the job was asked for.")
 
     @property
@@ -51,12 +51,12 @@ class Expected(BaseModel):
 class Example(Model):
     """One test."""
 
-    name: str = Field(min_length=1)
-    events: list[Step] = Field(min_length=1)
+    name: str = Field(min_length=1, description="What must happen, in words.")
+    events: list[Step] = Field(min_length=1, description="What comes, in its order.")
     expect: list[Expected] = Field(description="All jobs, in any order; an empty list says that nothing follows.")
 
 
 class ExampleFile(Model):
     """One file `config/rules/*.test.yaml`."""
 
-    tests: Annotated[list[Example], Field(min_length=1)]
+    tests: Annotated[list[Example], Field(min_length=1, description="The tests, each from nothing.")]

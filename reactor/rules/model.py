@@ -6,7 +6,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from reactor.rules.durations import Duration, milliseconds
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Its name in logs, keys and labels: a-z, 0-9 and dashes."),
+]
 """Names stand in keys, labels and job ids."""
 
 
@@ -54,7 +57,7 @@ class NotifyAction(Action):
     """Tell people: `notify: ops-slack`, a target of `targets.yaml`. At least once."""
 
     notify: str = Field(min_length=1, description="The target's name.")
-    title: str = ""
+    title: str = Field("", description="Its heading, where the target shows one; may hold ${…}.")
     text: str = Field(min_length=1, description="What to tell; may hold ${…}.")
 
 
@@ -90,7 +93,7 @@ class Unless(Model):
 
     on: Types
     match: Patterns
-    within: Duration
+    within: Duration = Field(description="How long to wait, and to look back.")
     key: str = Field(
         "", description="Which key such an event has; the rule's `key`, put to it, where this is left out."
     )
@@ -99,22 +102,22 @@ class Unless(Model):
 class Count(Model):
     """Fire when so many of the rule's events lie within a time, this one among them."""
 
-    at_least: int = Field(ge=2, le=1000)
-    within: Duration
+    at_least: int = Field(ge=2, le=1000, description="How many.")
+    within: Duration = Field(description="The time that all of them lie in.")
 
 
 class Throttle(Model):
     """Act so often within a time; more is withheld."""
 
-    limit: int = Field(ge=1, le=1000)
-    within: Duration
+    limit: int = Field(ge=1, le=1000, description="How often at most.")
+    within: Duration = Field(description="In which time.")
 
 
 class Debounce(Model):
     """Act on the last event of a burst: when nothing came for `wait`, or `at_most` after the first."""
 
-    wait: Duration
-    at_most: Duration
+    wait: Duration = Field(description="How long nothing has to come.")
+    at_most: Duration = Field(description="How long after the first event at the latest.")
 
     @model_validator(mode="after")
     def _ceiling_is_above(self) -> "Debounce":
@@ -128,15 +131,17 @@ class Debounce(Model):
 class Retry(Model):
     """How the jobs of a rule are tried again, where it differs from REACTOR_ATTEMPTS and REACTOR_BACKOFF."""
 
-    attempts: int | None = Field(None, ge=1, le=100)
-    backoff: Duration | None = None
+    attempts: int | None = Field(None, ge=1, le=100, description="How often in all.")
+    backoff: Duration | None = Field(
+        None, description="How long before the second attempt; each later one waits longer."
+    )
 
 
 class Rule(Model):
     """What follows from which event."""
 
     name: Name
-    description: str = ""
+    description: str = Field("", description="What it is for; shown with what it did.")
     on: Types
     match: Patterns
     when: Annotated[
@@ -149,13 +154,17 @@ class Rule(Model):
     hold: Duration | None = Field(None, alias="for", description="Act if the resource is in that state for so long.")
     unless: Unless | None = None
     debounce: Debounce | None = None
-    max_age: Duration = Field(milliseconds("1h"), description="What should have been done longer ago is not done.")
+    max_age: Duration = Field(
+        milliseconds("1h"), description="What should have been done longer ago is not done; unsaid, an hour."
+    )
     cooldown: Duration | None = Field(None, description="Act at most once in this time.")
     throttle: Throttle | None = None
     stale: Literal["skip", "run"] = Field("skip", description="What to do of a change of state that is outdated.")
     enforce: Literal["on", "shadow", "off"] = Field("on", description="`shadow`: decide and record, and do nothing.")
     retry: Retry = Retry()
-    do: list[AnyAction] = Field(min_length=1)
+    do: list[AnyAction] = Field(
+        min_length=1, description="What follows, one after the other: `call`, `run`, `notify`, `emit` or `perform`."
+    )
 
     @model_validator(mode="after")
     def _waits_once(self) -> "Rule":
@@ -171,4 +180,4 @@ class Rule(Model):
 class RuleFile(Model):
     """One file of `config/rules/`."""
 
-    rules: list[Rule]
+    rules: list[Rule] = Field(description="The rules; every one is put to every event.")
