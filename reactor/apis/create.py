@@ -38,10 +38,18 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The resource, and how it came to be: `created` now, `adopted` from an earlier attempt, `used` though not ours."""
+    """How a resource came to be: `created` now, `adopted` from an earlier attempt, `used` though not ours.
+
+    `reply` is the API's; of what was found, the one that the API's document promises for the create.
+    """
 
     how: str
-    resource: Any
+    reply: Reply
+
+    @property
+    def resource(self) -> Any:
+        """The resource."""
+        return self.reply.data
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class Creation:
         except CallError as error:
             return await self._after(error, claim, absent_at)
         failpoint("worker.after_call")
-        return self._sound(Created("created", reply.data))
+        return self._sound(Created("created", reply))
 
     async def _after(self, error: CallError, claim: Claim, absent_at: datetime) -> Created:
         """No 2xx came: unless the API refused the request as such, look whether it acted all the same."""
@@ -133,13 +141,19 @@ class Creation:
     def _judge(self, found: Any, claim: Claim, absent_at: datetime | None) -> Created:
         """Adopt what is ours; of what is not, do as the rule says."""
         if self._ours(found, claim, absent_at):
-            return self._sound(Created("adopted", found))
+            return self._sound(Created("adopted", self._promised(found)))
         if self.if_exists == "use":
-            return Created("used", found)
+            return Created("used", self._promised(found))
         raise PermanentError(
             f"a {self.create.resource} named {self.name!r} exists and was not made by this job "
             f"(id {look(self.resource.id, found)}); choose another name, or say `if_exists: use`"
         )
+
+    def _promised(self, found: Any) -> Reply:
+        """What the create would have answered, whose reply was lost: as far as the API's document says."""
+        statuses = self.api.openapi.operation(self.operation).responses
+        good = sorted(int(status) for status in statuses if status.startswith("2") and status.isdecimal())
+        return Reply(good[0] if good else 200, {"content-type": "application/json"}, found)
 
     def _ours(self, found: Any, claim: Claim, absent_at: datetime | None) -> bool:
         if self.create.labels is not None and self.resource.labels is not None:

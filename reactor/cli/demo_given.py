@@ -78,10 +78,12 @@ def _made(program: Program, workflow_id: str, inputs: Mapping[str, Any]) -> Iter
 def _steps(
     program: Program, workflow_id: str, inputs: Mapping[str, Any], depth: int
 ) -> Iterator[tuple[tuple[str, Step], Mapping[str, Any]]]:
-    """The steps of a workflow and of those it calls, each with the inputs that it sees."""
+    """The steps of a workflow, of those that it depends on and of those it calls, each with the inputs that it sees."""
     workflow = program.workflow(workflow_id)
     defaults = workflow.inputs.get("properties", {}).items()
     seen = {name: schema["default"] for name, schema in defaults if "default" in schema} | dict(inputs)
+    for earlier in workflow.depends_on if depth < MAX_DEPTH else ():
+        yield from _steps(program, earlier, seen, depth + 1)
     for step in workflow.steps:
         yield (workflow_id, step), seen
         if step.workflow and depth < MAX_DEPTH:

@@ -227,12 +227,25 @@ def reactions(
     """Milliseconds from each event that ended a wait to the next call. Of several before one call, the last ended it."""
     ended: dict[float, int] = {}
     for row in rows:
-        accepted = [entry.accepted for entry in entries if row.saw and _woke(entry, row, row.saw["state"])]
-        if row.saw and accepted and row.saw["state"] not in resting:
-            following = [at for at in calls if at >= accepted[-1]]
-            if following:
-                ended[min(following)] = max(accepted[-1], ended.get(min(following), 0))
+        woken = _woken(entries, row, resting)
+        following = [at for at in calls if woken is not None and at >= woken]
+        if woken is not None and following:
+            ended[min(following)] = max(woken, ended.get(min(following), 0))
     return [at - accepted for at, accepted in ended.items()]
+
+
+def _woken(entries: Iterable[Entry], row: Row, resting: frozenset[str]) -> int | None:
+    """When the event was accepted that ended a row's wait: the message it received, or the last that told its state.
+
+    None if its own look ended it, or a state in which the document waits on.
+    """
+    saw = row.saw or {}
+    if "entry" in saw:
+        return next((entry.accepted for entry in entries if entry.entry == saw["entry"]), None)
+    if not saw.get("state") or saw["state"] in resting:
+        return None
+    told = [entry.accepted for entry in entries if _woke(entry, row, saw["state"])]
+    return told[-1] if told else None
 
 
 def _woke(entry: Entry, row: Row, state: str) -> bool:

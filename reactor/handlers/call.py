@@ -92,7 +92,7 @@ async def operate(
     creation = Creation(context.client, api, operation, parameters, body, if_exists)
     created = await creation.run(RowClaim(row, context, api))
     await context.runs.watch(api, create.resource, created.resource)
-    return Effect(created.how, Reply(200, {}, created.resource))
+    return Effect(created.how, created.reply)
 
 
 async def _once(row: Row, operation: str, ledger: Ledger) -> None:

@@ -205,6 +205,10 @@ class Compiler:
             self.refuse(path, f"found {text!r}, expected $sourceDescriptions.<name>.<operationId>")
             return None
         described = [source.name for source in sources if source.type != "arazzo"]
+        named, _, operation = text.partition(".")
+        if operation and named in described:
+            self.note_at(path)(f"found {text!r}; the standard form is $sourceDescriptions.{text}")
+            return OperationRef(named, id=operation)
         if len(described) > 1:
             self.note_at(path)(f"found {text!r}; the standard form is $sourceDescriptions.<name>.{text}")
         return OperationRef(described[0] if len(described) == 1 else None, id=text)

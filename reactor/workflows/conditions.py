@@ -6,7 +6,7 @@ documents in use share: `||` binds weakest, then `&&`, then `!`, parentheses and
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ _TOKENS: Final = re.compile(
     r"|(?P<word>(?:true|false|null)\b)"
     r"|\{(?P<braced>\$[^{}]+)\}"
     rf"|(?P<bare>{BARE})"
+    r"|(?P<plain>[A-Za-z][\w.@/+-]*)"
 )
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}
 _ORDERED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -105,7 +106,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while position < len(text):
         found = _TOKENS.match(text, position)
         if not found or not found.lastgroup:
-            hint = "; texts need quotes, equality is ==" if re.match(r"[A-Za-z=]", text[position:]) else ""
+            hint = "; equality is ==" if text[position] == "=" else ""
             raise ExpressionError(f"found {text[position : position + 20]!r} in {text!r}, expected an operand{hint}")
         if found.lastgroup != "space":
             yield _Token(found.lastgroup, found[found.lastgroup])
@@ -140,13 +141,25 @@ class _Parser:
         return sides[0] if len(sides) == 1 else lambda c: all(truthy(side(c)) for side in sides)
 
     def _comparison(self, depth: int) -> Value:
+        before = len(self.references)
         left = self._operand(depth)
-        sign = self.tokens[0].text
+        asked, sign = self.references[before:], self.tokens[0].text
         if self.tokens[0].kind != "sign" or sign not in ("==", "!=", *_ORDERED):
             return left
         self.tokens.pop(0)
-        right = self._operand(depth)
+        told = self.tokens[0].text
+        right = self._plain(asked) if sign in ("==", "!=") and self.tokens[0].kind == "plain" else self._operand(depth)
+        if ";" not in told and any(_is_content_type(reference) for reference in asked):
+            return lambda c: compare(_media_type(left(c)), sign, _null(right(c)))
         return lambda c: compare(_null(left(c)), sign, _null(right(c)))
+
+    def _plain(self, asked: Sequence[Reference]) -> Value:
+        """A text without quotes, which can only be meant so behind a value that may be one; a status is none."""
+        token = self.tokens.pop(0)
+        if [reference.root for reference in asked] in ([], ["statusCode"]):
+            return self._value(token)
+        self.note(f"found {token.text} without quotes; the standard form is '{token.text}'")
+        return self._literal(token.text)
 
     def _operand(self, depth: int) -> Value:
         if depth > MAX_DEPTH:
@@ -176,6 +189,8 @@ class _Parser:
                 reference = parse(token.text)
                 self.references.append(reference)
                 return reference.render
+            case "plain":
+                raise ExpressionError(f"found {token.text!r} in {self.text!r}, expected an operand; texts need quotes")
             case _:
                 found = token.text or "the end"
                 raise ExpressionError(f"found {found!r} in {self.text!r}, expected an expression or a value")
@@ -199,6 +214,15 @@ class _Parser:
         if token.text != sign or token.kind not in ("sign", "end"):
             found, wanted = token.text or "the end", sign or "the end, && or ||"
             raise ExpressionError(f"found {found!r} in {self.text!r}, expected {wanted}")
+
+
+def _is_content_type(reference: Reference) -> bool:
+    return reference.root == "response" and [name.lower() for name in reference.path] == ["header", "content-type"]
+
+
+def _media_type(value: Any) -> Any:
+    """A Content-Type without its parameters, for a condition that names none: `application/json; charset=utf-8`."""
+    return value.partition(";")[0].strip() if isinstance(value, str) else _null(value)
 
 
 def _null(value: Any) -> Any:

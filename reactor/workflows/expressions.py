@@ -219,14 +219,19 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text with expressions in it. Texts go in as they are, other values as JSON."""
+    """A text with expressions in it. Texts go in as they are, other values as JSON.
+
+    A list or an object that is the whole text stays what it is, as in the specification's `"products": "{$inputs.products}"`.
+    """
 
     parts: tuple[Literal | Reference, ...]
 
-    def render(self, context: Context) -> str | Absent:
+    def render(self, context: Context) -> Any:
         """The text; ABSENT when one of its inputs was not given, since half a text is worse than none."""
         values = [part.render(context) for part in self.parts]
-        return ABSENT if ABSENT in values else "".join(map(as_text, values))
+        if len(values) == 1 and isinstance(values[0], list | Mapping):
+            return values[0]
+        return ABSENT if any(value is ABSENT for value in values) else "".join(map(as_text, values))
 
     def references(self) -> Iterator[Reference]:
         """Its expressions, from left to right."""

@@ -17,17 +17,26 @@ CATALOG = Catalog(load_config(ROOT / "config").apis)
 WAITS = {
     "backup": set(),
     "blueprint": {"pollBuild", "running"},
+    "blueprint-as-text": {"built"},
     "build-snapshot": {"waitForBuild"},
+    "capture-listed": set(),
+    "clean-up": {"up"},
+    "cycle": {"waitInactive", "waitActive"},
     "delete-404": {"untilGone"},
     "delete-destroyed": {"untilGone"},
     "delete-volume": {"untilDeleted", "untilRemoved"},
     "exec": {"wait"},
     "fork": {"ready"},
+    "freeze-and-thaw": {"stopped", "archived", "started"},
+    "heard": set(),
     "image-to-sandbox": {"pollSnapshot", "pollSandbox"},
+    "nested": {"poll", "up"},
     "object": {"readOnly", "up"},
     "org": set(),
     "pause": {"paused", "started"},
+    "pause-and-resume": {"waitUntilRunning", "waitUntilSuspended", "waitUntilResumed"},
     "preview": {"poll"},
+    "qualified": {"get-sandbox-step"},
     "recover": {"decide"},
     "resize": {"settle"},
     "restore": {"check"},
@@ -36,6 +45,7 @@ WAITS = {
     "stop-and-archive": {"untilStopped", "untilArchived"},
     "suspend": {"waitSuspended", "waitRunning"},
     "toolbox": {"started"},
+    "unquoted": set(),
 }
 
 
@@ -68,10 +78,12 @@ def test_the_time_that_a_server_holds_a_call_counts_for_each_retry() -> None:
         ("shared-volume", {"prefix": "p"}, set()),
         ("suspend", {"devboxId": "dbx_1"}, {"devbox:dbx_1=running"}),
         ("toolbox", {"code": "x"}, set()),
+        ("freeze-and-thaw", {"sandbox": "web"}, {"sandbox:web=started"}),
+        ("cycle", {"snapshotId": "old"}, {"snapshot:old=active"}),
     ],
 )
 def test_what_inputs_name_is_taken_for_granted(name: str, inputs: dict[str, str], granted: set[str]) -> None:
     found = program(name)
-    first = "shared" if name == "shared-volume" else next(iter(found.document.workflows))
+    first = {"shared-volume": "shared", "freeze-and-thaw": "thaw"}.get(name) or next(iter(found.document.workflows))
 
     assert set(map(str, taken_for_granted(found, first, inputs).values())) == granted

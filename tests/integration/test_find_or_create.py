@@ -128,6 +128,19 @@ async def test_a_lost_create_that_did_not_act_is_tried_again() -> None:
         assert asked == ["GET /volumes/by-name/data", "POST /volumes", "GET /volumes/by-name/data"]
 
 
+async def test_the_answer_of_a_create_is_the_apis_own_or_what_its_document_promises() -> None:
+    made = VOLUME | {"createdAt": datetime.now(UTC).isoformat()}
+    async with answering(ABSENT, reply(201, made, Location="/volumes/v1")) as (api, _):
+        created = await api.create("createVolume", Job(), name="data")
+    async with answering(reply(200, made)) as (api, _):
+        adopted = await api.create("createVolume", Job(absent_at=LONG_AGO), name="data")
+
+    assert (created.how, created.reply.status, created.reply.headers["location"]) == ("created", 201, "/volumes/v1")
+    assert (adopted.how, adopted.reply.status) == ("adopted", 200)
+    assert adopted.reply.headers == {"content-type": "application/json"}
+    assert created.resource == adopted.resource == made
+
+
 async def test_a_name_that_is_said_to_be_taken_by_nobody_is_tried_again() -> None:
     taken = reply(400, {"message": "Volume with name data already exists"})
     async with answering(ABSENT, taken, ABSENT) as (api, _):

@@ -32,11 +32,29 @@ INPUTS: dict[str, dict[str, Any]] = {
     "suspend": {"devboxId": "dbx_1"},
     "exec": {"devbox": "dbx_2", "command": "echo hi"},
     "object": {"name": "artifact"},
+    "heard": {"imageName": "debian:12"},
+    "unquoted": {},
+    "qualified": {},
+    "nested": {"project": "p"},
+    "cycle": {"snapshotId": "resting"},
+    "pause-and-resume": {},
+    "clean-up": {"volume": "kept-clean"},
+    "freeze-and-thaw": {"sandbox": "frozen"},
+    "capture-listed": {"sandboxName": "seen", "snapshotName": "listed"},
+    "blueprint-as-text": {},
 }
-CHOSEN = {"shared-volume": "shared", "image-to-sandbox": "launch"}
+CHOSEN = {
+    "shared-volume": "shared",
+    "image-to-sandbox": "launch",
+    "nested": "environment",
+    "clean-up": "provision",
+    "freeze-and-thaw": "thaw",
+}
 GIVEN = (
     *(("sandbox", name, "started") for name in ("captured", "parent", "cold", "small", "unwanted", "unloved", "tired")),
     ("sandbox", "kept", "stopped"),
+    *(("sandbox", name, "started") for name in ("frozen", "seen")),
+    ("snapshot", "resting", ""),
     ("sandbox", "archived", "archived"),
     ("sandbox", "broken", "error"),
     ("volume", "old", ""),
@@ -62,6 +80,13 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "suspend": {"suspended": "suspended", "resumed": "running"},
     "exec": {"exit": 0, "out": "hi\n", "sync": "sync\n", "text": "run echo hi"},
     "object": {"state": "READ_ONLY", "exit": 0},
+    "heard": {"heard": "active", "state": "active"},
+    "nested": {"boxState": "started", "cacheState": "ready"},
+    "cycle": {"rested": "inactive", "state": "active"},
+    "pause-and-resume": {"status": "running"},
+    "freeze-and-thaw": {"before": "archived", "after": "started"},
+    "capture-listed": {"state": "active", "name": "listed"},
+    "blueprint-as-text": {"status": "build_complete"},
 }
 
 
@@ -88,6 +113,18 @@ async def test_documents_of_strangers_run_to_their_ends(opened: Opened, monkeypa
         ended = {name: orjson.loads(run.state)["outputs"] for name, run in runs.items()}
         assert {name: {field: ended[name][field] for field in fields} for name, fields in OUTPUTS.items()} == OUTPUTS
         assert all(made["state"] != "error" for made in await reactor.made("sandboxes"))
+
+
+async def test_what_failed_is_cleaned_up_by_the_workflow_that_a_failure_goes_to(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_work(opened, monkeypatch, time_scale=0.02, volume_error=1) as reactor:
+        await begin(reactor, "clean-up")
+        run = await reactor.ended("clean-up", within=60)
+
+        [volume] = await reactor.made("volumes")
+        assert (run.status, orjson.loads(run.state)["outputs"]) == ("succeeded", {"removed": volume["id"]})
+        assert volume["state"] in ("pending_delete", "deleting", "deleted")
 
 
 def test_every_document_of_a_stranger_is_tried() -> None:

@@ -20,7 +20,7 @@ def row(created: int, state: str | None, ended: int) -> Row:
     """A row that waited, and was woken by a state."""
     others: dict[str, Any] = dict.fromkeys(("absent_at", "error", "result"))
     others |= dict.fromkeys(("entry", "event", "rule", "api"), "") | {"what": {}, "attempts": 1, "fence": 1}
-    saw = {"state": state, "at": created, "seq": 1} if state else None
+    saw = {"entry": state} if state and "-" in state else {"state": state, "at": created, "seq": 1} if state else None
     return Row(id=f"row{created}", state="done", action="step", created=created, ended=ended, saw=saw, **others)
 
 
@@ -32,6 +32,7 @@ def row(created: int, state: str | None, ended: int) -> Row:
         ([row(100, "a", 205), row(205, "b", 305)], [event(200, "a"), event(300, "b")], [310.0], [10.0]),
         ([row(100, "ready", 205)], [event(50, "ready")], [230.0], []),
         ([row(100, None, 205)], [event(200, "ready")], [230.0], []),
+        ([row(100, "200-0", 205)], [event(190, "ready"), event(200, "ready")], [215.0], [15.0]),
         ([row(100, "ready", 205)], [event(200, "ready")], [150.0], []),
     ],
     ids=[
@@ -40,6 +41,7 @@ def row(created: int, state: str | None, ended: int) -> Row:
         "of two before one call the last",
         "an event that came before the wait",
         "a wait that an own look ended",
+        "a message that was received",
         "no call follows",
     ],
 )

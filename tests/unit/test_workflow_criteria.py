@@ -44,7 +44,8 @@ def criterion(condition: str, kind: str = "simple", notes: list[str] | None = No
 
 
 def holds(condition: str, kind: str = "simple", body: Any = BODY, **inputs: Any) -> bool:
-    return criterion(condition, kind).put_to(Context(inputs=inputs, status=200, response=Exchange(body=body))).held
+    response = Exchange(headers={"content-type": "application/json; charset=utf-8"}, body=body)
+    return criterion(condition, kind).put_to(Context(inputs=inputs, status=200, response=response)).held
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,9 @@ def holds(condition: str, kind: str = "simple", body: Any = BODY, **inputs: Any)
         '$response.body#/quote == "it\'s"',
         "'x-{$response.body#/size}' == 'X-5'",
         "'a' < 'B'",
+        "$response.body#/state == ready",
+        "$response.header.Content-Type == application/json",
+        "$response.header.content-type == 'application/json; charset=utf-8' && $response.body#/state != new",
     ],
 )
 def test_these_conditions_hold(condition: str) -> None:
@@ -93,6 +97,9 @@ def test_these_conditions_hold(condition: str) -> None:
         "$response.body#/state > 1",
         "!$response.body#/ok",
         "$response.body#/size != '5'",
+        "$response.body#/state == not-ready",
+        "$response.header.Content-Type == text/html",
+        "$response.header.Content-Type == 'application/json; charset=latin-1'",
     ],
 )
 def test_these_conditions_do_not_hold(condition: str) -> None:
@@ -106,6 +113,10 @@ def test_these_conditions_do_not_hold(condition: str) -> None:
         "$statusCode = 200",
         "$statusCode == 200 == true",
         "$statusCode == ready",
+        "$response.body#/size > big",
+        "ready == $response.body#/state",
+        "ready == ready",
+        "$response.body#/state == ready now",
         "$status == 200",
         "($statusCode == 200",
         "$statusCode == 200)",

@@ -168,6 +168,8 @@ def test_all_mistakes_are_told_at_once_with_their_places() -> None:
     [
         ("operationId: getVolume", OperationRef("api", id="getVolume")),
         ("operationId: $sourceDescriptions.api.getVolume", OperationRef("api", id="getVolume")),
+        ("operationId: api.getVolume", OperationRef("api", id="getVolume")),
+        ("operationId: volumes.getVolume", OperationRef("api", id="volumes.getVolume")),
         ("operationPath: $sourceDescriptions.api.getVolume", OperationRef("api", id="getVolume")),
         (
             "operationPath: '{$sourceDescriptions.api.url}#/paths/~1volumes~1{id}/get'",

@@ -115,13 +115,15 @@ def test_what_is_no_expression_is_refused_with_the_valid_words(text: str, said: 
         ("Bearer {$inputs.name}", "Bearer build-7"),
         ("{$inputs.size}", "3"),
         ("{$inputs.list} of {$inputs.name}", '[1,{"x":"y"}] of build-7'),
+        ("{$inputs.list}", [1, {"x": "y"}]),
+        ("{$response.body#/a}", {"b": [10, 20]}),
         ("n {$steps.never.outputs.id}", "n null"),
         ("{$inputs.unset}-x", ABSENT),
         ("costs $5 and {braces}", "costs $5 and {braces}"),
         ("$HOME/bin", "$HOME/bin"),
     ],
 )
-def test_expressions_in_braces_become_text(text: str, value: Any) -> None:
+def test_expressions_in_braces_become_text_but_for_a_whole_list_or_object(text: str, value: Any) -> None:
     assert compile_template(text, _refuse).render(CONTEXT) == value
 
 
