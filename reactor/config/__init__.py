@@ -5,8 +5,9 @@ nothing.
 """
 
 from reactor.config.files import Directory, fingerprint, fingerprint_of
-from reactor.config.loader import ARAZZO, TESTS, Inspection, inspect, load_config, load_kept
+from reactor.config.loader import ARAZZO, Inspection, inspect, load_config, load_kept
 from reactor.config.model import Config, SourceEntry, WorkflowFile
+from reactor.config.reading import TESTS
 from reactor.config.schema import FILES, file_schema
 
 __all__ = [

@@ -95,7 +95,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_directory_that_is_far_too_large_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reactor.config.loader.LARGEST_SUM", 1000)
+    monkeypatch.setattr("reactor.config.reading.LARGEST_SUM", 1000)
 
     assert any("makes the directory larger than 1000 bytes" in problem for problem in problems(directory))
 
