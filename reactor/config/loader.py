@@ -13,7 +13,7 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Provider
 from reactor.catalog import Catalog
-from reactor.checks import Known
+from reactor.checks.rules import Known
 from reactor.config.apis import apis_of
 from reactor.config.declared import secrets_of, sources_of, targets_of
 from reactor.config.files import Directory, Kept

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from reactor.checks import EventFields, Known, rule_faults
+from reactor.checks.event_fields import EventFields
+from reactor.checks.rules import Known, rule_faults
 from reactor.config.policy import PolicyFile, policy_faults
 from reactor.errors import Problem
 from reactor.review import Reviewed, review

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from reactor.apis.provider import Provider
-from reactor.checks import EventFields
+from reactor.checks.event_fields import EventFields
 from reactor.config.model import Config, SecretsFile, SourcesFile, TargetsFile
 from reactor.config.policy import PolicyFile
 from reactor.rules.examples import ExampleFile

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reactor.apis.client import Api
-from reactor.checks import NEARLY, types_of
+from reactor.checks.event_fields import NEARLY, types_of
 from reactor.rules.cel import ExpressionError, Fault, split
 from reactor.rules.index import is_pattern
 from reactor.rules.match import PatternError, compile_match

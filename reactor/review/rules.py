@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reactor.apis.client import Api
-from reactor.checks import EventFields
+from reactor.checks.event_fields import EventFields
 from reactor.errors import Problem
 from reactor.review.circles import circles
 from reactor.review.emitted import unheard

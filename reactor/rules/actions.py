@@ -1,7 +1,7 @@
 """The kinds of actions a rule may ask for, and an action of a rule compiled. Pure.
 
 Owns the one table of them. Another kind is a model in `rules.model`, a line in `KINDS`, and under its word a line each in
-`checks.CHECKS` (what only shows with APIs and workflows) and in `handlers.table.HANDLERS`.
+`checks.rules.CHECKS` (what only shows with APIs and workflows) and in `handlers.table.HANDLERS`.
 """
 
 from collections.abc import Callable, Mapping

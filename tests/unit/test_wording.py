@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from reactor.checks import CHECKS
+from reactor.checks.rules import CHECKS
 from reactor.handlers.table import HANDLERS
 from reactor.rules.actions import KINDS
 from reactor.rules.model import AnyAction
