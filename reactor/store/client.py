@@ -3,6 +3,7 @@
 Owns how we connect and what the server must be. Knows no key but the schema.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from redis import asyncio as aioredis
 from redis import exceptions
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -65,9 +67,33 @@ def connect(url: str, *, blocking: float = 0.0) -> "aioredis.Redis":
             health_check_interval=15,
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
+        pool.connection_class = _cancellable(pool.connection_class)
         return aioredis.Redis.from_pool(pool)
     except ValueError as error:  # a port that is no number, a path that is no database
         raise ConfigError(f"REACTOR_REDIS_URL is no URL of a server ({_without_password(url)!r}): {error}") from None
+
+
+def _cancellable(connection_class: "type[AbstractConnection]") -> "type[AbstractConnection]":
+    """A connection whose user can be cancelled at any moment.
+
+    redis-py waits for a command to be sent by `asyncio.wait_for`, which in Python 3.11 forgets that its caller was cancelled
+    if that happens in the moment in which all is sent: a process that was told to end would go on for ever, and a worker
+    that lost its lease would act on.
+    """
+
+    class Cancellable(connection_class):  # type: ignore[misc, valid-type]  # the class depends on the URL
+        """Looks after each command whether it was cancelled meanwhile."""
+
+        async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            """Send, or be cancelled; then the connection is of no more use, as its reply was not read."""
+            task = asyncio.current_task()
+            before = task.cancelling() if task else 0
+            await super().send_packed_command(command, check_health)
+            if task and task.cancelling() > before:
+                await self.disconnect(nowait=True)
+                raise asyncio.CancelledError
+
+    return Cancellable
 
 
 @asynccontextmanager
