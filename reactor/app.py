@@ -62,6 +62,10 @@ class Web:
         )
         return Response(status_code=204)
 
+    def count_too_many(self) -> None:
+        """A delivery was refused before anybody looked at it: too many others were under way."""
+        self.deliveries.count("(unknown)", "too_many")
+
     def _source(self, name: str) -> Source:
         sources = self.live.now.sources
         if name not in sources:

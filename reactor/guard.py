@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from reactor.errors import RequestRejected
 
 RETRY_AFTER = "5"
-"""Seconds we ask a sender to wait when Redis is unable; Svix's own second attempt comes after five."""
+"""Seconds we ask a sender to wait when we or Redis are unable; Svix's own second attempt comes after five."""
 
 LARGEST_HEAD, MOST_HEADERS = 16 * 1024, 100
 """Bytes and number of a request's headers. The parser bounds only a head that is not complete yet."""
@@ -55,7 +55,7 @@ BODY_UNREAD = frozenset(
     {
         *("unknown_source", "head_too_large", "ambiguous_length", "encoded_body", "body_too_large", "body_too_slow"),
         *("no_token_configured", "no_token", "unknown_token", "tokens_unreadable", "role_too_small"),
-        *("unknown_parameter", "repeated_parameter"),
+        *("unknown_parameter", "repeated_parameter", "too_many"),
     }
 )
 """Refused before the body was read: what is left of it must not be taken for the next request."""

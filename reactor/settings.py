@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     body_limit: int = Field(256 * 1024, ge=1024, description="Largest webhook body.")
     body_timeout: float = Field(10.0, gt=0, description="Time for a whole webhook body to arrive.")
-    connections: int = Field(512, ge=1, description="Concurrent connections of senders; more are answered 503.")
+    connections: int = Field(512, ge=1, description="Deliveries under way at once; more are answered 503.")
 
     dedup_window: float = Field(
         14 * 86400, gt=0, description="How long a delivery's id is remembered; older events are late."

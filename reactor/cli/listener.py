@@ -4,20 +4,33 @@ Owns sockets, protocol limits and their ends. Knows no route. The limits on a re
 """
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.cli.lingering import Patient
 from reactor.errors import ConfigError
-from reactor.guard import LARGEST_HEAD
+from reactor.guard import LARGEST_HEAD, RETRY_AFTER, problem
 from reactor.settings import Settings
 
 KEEP_ALIVE = 5
 """Seconds a connection stays open without a request."""
+
+OPEN_FOR_EACH = 16
+"""Connections that may be open for each request under way, so that who asks too much can be told so."""
+
+OTHER_FILES = 200
+"""Files that a process needs besides connections of senders: those to Redis, logs, listeners."""
+
+LAST_WORDS = 0.5
+"""Seconds that a listener which ends keeps open connections, for what is sent before the sender can know."""
+
+TICK = 0.02
 
 
 def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT") -> socket.socket:
@@ -28,10 +41,21 @@ def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT"
         raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}; choose another {remedy}") from error
 
 
-def bounded(seconds: float, connections: int) -> type[H11Protocol]:
-    """uvicorn's h11 protocol, with the two limits it lacks: a time for a request's head, and a number of idle connections.
+def most_open(requests: int) -> int:
+    """How many connections may be open for so many requests at once. Takes more files from the system, if it lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FOR_EACH * requests + OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(wanted, soft) - OTHER_FILES)
 
-    Without the second, senders who open connections and send nothing would have every request answered 503.
+
+def bounded(seconds: float, connections: int) -> type[H11Protocol]:
+    """uvicorn's h11 protocol, with the two limits it lacks: a time for a request's head, and a number of connections.
+
+    Of more connections, the one that has waited longest without a request goes: so senders who open connections and send
+    nothing keep nobody out.
     """
 
     class Bounded(Patient):
@@ -42,7 +66,7 @@ def bounded(seconds: float, connections: int) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Wait for the first request; when there are too many connections, the one that waited longest goes."""
             super().connection_made(transport)
-            _make_room(waiting, self, len(self.connections) - connections + 1)
+            _make_room(waiting, self, len(self.connections) - connections)
             waiting[self] = None
             self._timer = self.loop.call_later(seconds, self.transport.close)
 
@@ -84,18 +108,58 @@ def _make_room(waiting: dict[H11Protocol, None], newcomer: H11Protocol, surplus:
         oldest.transport.abort()
 
 
+class Admission:
+    """At most so many requests under way at once; what is more is answered 503 before anybody looks at it.
+
+    To a sender that is "not now": it comes again. `on_refused` is told of each. While it is `ending`, every answer asks the
+    sender to use the connection no more.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, on_refused: Callable[[], None]) -> None:
+        self._app = app
+        self._most = most
+        self._on_refused = on_refused
+        self._under_way = 0
+        self.ending = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+
+        async def answer(message: Message) -> None:
+            if self.ending and message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        if self._under_way >= self._most:
+            self._on_refused()
+            detail = f"{self._most} requests are under way; ask again later"
+            await problem(503, "too_many", detail, RETRY_AFTER)(scope, receive, answer)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            self._under_way -= 1
+
+
 class Server(uvicorn.Server):
-    """uvicorn, stopped by our event instead of by its own signal handlers."""
+    """uvicorn, stopped by our event instead of by its own signal handlers. `requests` may be under way at once."""
 
     def __init__(
-        self, settings: Settings, app: object, on_listening: Callable[[str], None], *, connections: int
+        self,
+        settings: Settings,
+        app: ASGIApp,
+        on_listening: Callable[[str], None],
+        *,
+        requests: int,
+        on_refused: Callable[[], None] = lambda: None,
     ) -> None:
+        self._admission = Admission(app, requests, on_refused)
         super().__init__(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]  # any ASGI application
-                http=bounded(settings.body_timeout, connections),
+                self._admission,
+                http=bounded(settings.body_timeout, most_open(requests)),
                 h11_max_incomplete_event_size=LARGEST_HEAD,
-                limit_concurrency=connections,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=int(settings.drain),
                 access_log=False,
@@ -118,6 +182,17 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         self._on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
+        """Listen no more, wait a moment for who is about to ask on an open connection, answer what was accepted."""
+        self._admission.ending = True
+        for server in self.servers:
+            server.close()
+        for _ in range(round(LAST_WORDS / TICK)):
+            if not self.server_state.connections:
+                break
+            await asyncio.sleep(TICK)
+        await super().shutdown(sockets)
 
     async def run(self, listener: socket.socket, stopping: asyncio.Event) -> None:  # type: ignore[override]
         """Serve until told to stop, then answer what was accepted."""

@@ -35,8 +35,8 @@ BLOCKING = 2.0
 OPERATIONS_PORTS = {"serve": 8789, "dispatch": 8790, "work": 8791}
 """Where each process listens for operations unless told: one of each fits on a machine."""
 
-OPERATIONS_CONNECTIONS = 64
-"""Concurrent connections of the operations listener: probes, Prometheus and a few people."""
+OPERATIONS_REQUESTS = 64
+"""Requests at once of the operations listener: probes, Prometheus and a few people."""
 
 OnReady = Callable[[str], None]
 
@@ -86,7 +86,7 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
     live = Live.load(settings.config, receives=True)
     async with opened(settings) as (store, queue):
         deliveries = Deliveries()
-        app = create_app(Web(settings, store, live, deliveries))
+        web = Web(settings, store, live, deliveries)
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
             parts = Parts("serve", settings, store, queue, live, stopping)
             async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
@@ -96,7 +96,13 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
                     on_ready(announced)
 
                 tasks.create_task(_reloader(settings, live, store, "serve", deliveries.told).run(stopping))
-                server = Server(settings, app, on_listening, connections=settings.connections)
+                server = Server(
+                    settings,
+                    create_app(web),
+                    on_listening,
+                    requests=settings.connections,
+                    on_refused=web.count_too_many,
+                )
                 tasks.create_task(server.run(listener, stopping))
                 if dispatch:
                     _start_dispatcher(tasks, settings, live, store, queue, stopping)
@@ -109,7 +115,7 @@ async def _operated(settings: Settings, parts: Parts) -> AsyncIterator[str]:
     port = OPERATIONS_PORTS[parts.process] if port is None else port
     at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ended = asyncio.Event()
-    server = Server(settings, create_listener(parts), at.set_result, connections=OPERATIONS_CONNECTIONS)
+    server = Server(settings, create_listener(parts), at.set_result, requests=OPERATIONS_REQUESTS)
     with listening(settings.operations_host, port, "REACTOR_OPERATIONS_HOST or REACTOR_OPERATIONS_PORT") as listener:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(listener, ended))

@@ -96,9 +96,13 @@ class Fleet:
         return f"http://127.0.0.1:{webhooks}/webhooks/daytona"
 
     async def start(self, names: Iterable[str] = MEMBERS) -> None:
-        """Start these, and keep them running."""
-        for name in names:
+        """Start these, keep them running, and return when each has said that it works."""
+        started = list(names)
+        for name in started:
             await self.begin(name)
+        for name in started:
+            begun = await until(partial(self._has_begun, name), SERVER_PATIENCE)
+            assert begun, f"{name} says nothing"
 
     async def begin(self, name: str, *, armed: str = "", **environment: str) -> Member:
         """Start one; one that is armed with a failpoint is not started again."""
@@ -114,23 +118,23 @@ class Fleet:
         for role in ROLES:
             old = [name for name in self.members if name.startswith(f"{role}-")]
             await self.start(f"{name}-new" for name in old)
-            for name in old:
-                begun = await until(partial(self._has_begun, f"{name}-new"), SERVER_PATIENCE)
-                assert begun, f"{name}-new says nothing"
             await self.retire(role, old)
+            self.story.tell(f"every {role} is new")
 
     async def _has_begun(self, name: str) -> bool:
         return bool((self.directory / name).with_suffix(".out").read_text())
 
     async def retire(self, role: str, names: Sequence[str] = ()) -> None:
-        """End these of a role, or all, in order, and start none again."""
+        """End these of a role, or all, in order, and start none again. New connections go to others from now on."""
         for name in names or [name for name in self.members if name.startswith(f"{role}-")]:
             member = self.members[name]
-            member.kept = False
-            self.stop(member.name)
+            member.kept, member.port = False, 0
+            if keeper := self._keepers.pop(name, None):  # it may be starting it again just now
+                await keeper
+            self.stop(name)
             if member.child:
                 await member.child.over.wait()
-            del self.members[member.name]
+            del self.members[name]
 
     def kill(self, name: str) -> None:
         """End a process, or the server, as the kernel does; it is started again soon."""

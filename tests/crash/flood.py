@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import httpx2
+import aiohttp
 import orjson
 
 from crash.load import BUILD, DATA, ORDER, ORGANIZATION, SECRET, signed
@@ -31,6 +31,9 @@ PAUSE = 0.2
 MEMORY = 300 * 2**20
 """Bytes that no process may have at any time: about twice what it begins with."""
 
+ANSWER_WITHIN = 15.0
+"""Seconds that Svix waits for an answer."""
+
 PATIENCE = 120.0
 ENVIRONMENT = {"REACTOR_CONNECTIONS": str(CAPACITY)}
 FLOODED = "msg_stranger-s-flood-"
@@ -42,20 +45,25 @@ class Flood:
 
     statuses: Counter[int] = field(default_factory=Counter)
     accepted: set[str] = field(default_factory=set)
+    unanswered: Counter[str] = field(default_factory=Counter)
+    """What happened to deliveries of status 0."""
+    impatient: int = 0
+    """Answers of 503 that do not say when to come again."""
     most_memory: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
-            f"flood: {len(self.accepted)} events accepted of {sum(self.statuses.values())} deliveries "
-            f"{dict(self.statuses)}, most memory {self.most_memory / 2**20:.0f} MiB, {len(self.findings)} wrong"
+            f"flood: {len(self.accepted)} events accepted of {sum(self.statuses.values())} deliveries, by status "
+            f"{dict(self.statuses)}, of 0 {dict(self.unanswered)}, most memory {self.most_memory / 2**20:.0f} MiB, "
+            f"{len(self.findings)} wrong"
         )
 
 
 async def flood(directory: Path, seconds: float, *, work: int) -> Flood:
     """Flood for so many seconds, with so much work of each kind; half way through, all processes are replaced."""
     async with stand_in(directory, environment=ENVIRONMENT) as stand:
-        await stand.fleet.start()
+        await stand.begin()
         seen = Flood()
         names = [f"{kind}{number:05}" for number in range(work) for kind in (BUILD, ORDER, DATA)]
         watching = asyncio.create_task(_watch(stand, seen))
@@ -69,10 +77,13 @@ async def flood(directory: Path, seconds: float, *, work: int) -> Flood:
         await until(stand.observer.knows_all, PATIENCE, every=1.0)
         await until(stand.observer.is_quiet, PATIENCE, every=0.5)
         watching.cancel()
+        await asyncio.wait([watching])
         seen.findings += judge(await stand.observer.look(reconciled=True)).findings
         seen.findings += [Finding(f"{name} died") for name in stand.fleet.died]
         if seen.most_memory > MEMORY:
             seen.findings.append(Finding(f"a process had {seen.most_memory / 2**20:.0f} MiB"))
+        if seen.impatient:
+            seen.findings.append(Finding(f"{seen.impatient} answers of 503 do not say when to come again"))
         if unexpected := seen.statuses.keys() - {204, 503, 0}:
             seen.findings.append(Finding(f"deliveries were answered {unexpected}"))
         return seen
@@ -88,26 +99,38 @@ async def _roll(stand: Stand, after: float) -> None:
 async def _send(stand: Stand, seen: Flood, until_then: float) -> None:
     """Every sender begins new events until then, and delivers the last one until it is accepted."""
     numbers = count()
-    limits = httpx2.Limits(max_connections=SENDERS, max_keepalive_connections=SENDERS)
-    async with httpx2.AsyncClient(trust_env=False, timeout=30.0, limits=limits) as http, asyncio.TaskGroup() as senders:
+    connections = aiohttp.TCPConnector(limit=SENDERS)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN)
+    async with aiohttp.ClientSession(connector=connections, timeout=timeout) as http, asyncio.TaskGroup() as senders:
         for _ in range(SENDERS):
             senders.create_task(_sender(http, stand.load.webhooks, seen, numbers, until_then))
 
 
-async def _sender(http: httpx2.AsyncClient, url: str, seen: Flood, numbers: Iterator[int], until_then: float) -> None:
+async def _sender(
+    http: aiohttp.ClientSession, url: str, seen: Flood, numbers: Iterator[int], until_then: float
+) -> None:
     while time.monotonic() < until_then:
         event = f"{FLOODED}{next(numbers)}"
         body = orjson.dumps({"event": "flood", "id": event, "organizationId": ORGANIZATION})
+        headers = signed(body, event, SECRET, 0.0)
         while event not in seen.accepted:
-            try:
-                status = (await http.post(url, content=body, headers=signed(body, event, SECRET, 0.0))).status_code
-            except httpx2.HTTPError:
-                status = 0
+            status = await _deliver(http, url, body, headers, seen)
             seen.statuses[status] += 1
             if status == 204:
                 seen.accepted.add(event)
             else:
                 await asyncio.sleep(PAUSE)
+
+
+async def _deliver(http: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str], seen: Flood) -> int:
+    """The status of one delivery; 0 if there was no answer."""
+    try:
+        async with http.post(url, data=body, headers=headers) as answer:
+            seen.impatient += answer.status == 503 and "retry-after" not in answer.headers
+            return answer.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        seen.unanswered[type(error).__name__] += 1
+        return 0
 
 
 async def _watch(stand: Stand, seen: Flood) -> None:
@@ -120,5 +143,7 @@ async def _watch(stand: Stand, seen: Flood) -> None:
 
 
 def _memory(pid: int) -> int:
-    statm = Path(f"/proc/{pid}/statm")
-    return int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except (FileNotFoundError, ProcessLookupError, IndexError):  # it is gone, or going
+        return 0

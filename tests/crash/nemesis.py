@@ -198,7 +198,7 @@ async def _slow(proxy: Proxy, fault: Fault) -> None:
 async def torment(directory: Path, asked: Asked) -> Outcome:
     """Run once; what went wrong is told on the terminal."""
     async with stand_in(directory, seed=asked.seed, fsync=asked.fsync) as stand:
-        await stand.fleet.start()
+        await stand.begin()
         outcome = await Nemesis(asked, stand).run()
     if not outcome.good:
         tell(outcome.judgement.findings, stand.story)

@@ -118,8 +118,8 @@ def tend(starts: Callable[[], bytes] = sys.stdin.buffer.readline) -> None:
             sys.stdout.flush()
             continue
         libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
-        if os.getppid() != own:
-            sys.exit("the nursery is gone")
+        if os.getppid() != own:  # the nursery is gone, and whoever asked for this one
+            os._exit(1)
         become(asked)
 
 

@@ -16,16 +16,20 @@ from redis import asyncio as aioredis
 
 from crash.fleet import Fleet, server_in
 from crash.load import ORGANIZATION, RULE, SECRET, Load
-from crash.nursery import Nursery
+from crash.nursery import Nursery, until
 from crash.observer import Observer
 from crash.story import Story
 from reactor.embedded import Fsync
 from reactor.emulator import EmulatorSettings
 from reactor.emulator.server import running
+from reactor.store.keys import Keys
 
 CONFIG = Path(__file__).parents[2] / "config"
 
 LEASE = 2.0
+
+BASELINE = 60.0
+"""Seconds within which a fleet that began has reconciled for the first time."""
 
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -59,6 +63,15 @@ class Stand:
     emulator: httpx2.AsyncClient
     redis: "aioredis.Redis"
     """Leads past the bad network."""
+
+    async def begin(self) -> None:
+        """Start the fleet, and return when it has seen what there is: what is made from now on is news to it."""
+        await self.fleet.start()
+        seen = await until(self._has_its_baseline, BASELINE)
+        assert seen, f"no reconciler has seen what there is within {BASELINE:g} s"
+
+    async def _has_its_baseline(self) -> bool:
+        return bool(await self.redis.hexists(Keys("reactor").reconciled, "daytona"))
 
     async def weather(self, **faults: Any) -> None:
         """Put faults of the emulator in force; those not named are off."""

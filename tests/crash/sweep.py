@@ -133,7 +133,7 @@ async def _stopped(victim: Member) -> bool:
     try:
         with open(f"/proc/{child.pid}/stat") as stat:  # noqa: ASYNC230  # a file of the kernel's
             return stat.read().rpartition(")")[2].split()[0] == "T"
-    except FileNotFoundError:  # it was buried meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # it was buried meanwhile
         return True
 
 
@@ -141,7 +141,7 @@ async def _stopped(victim: Member) -> bool:
 async def sweeping(directory: Path) -> AsyncIterator[Sweep]:
     """A stand with everything running."""
     async with stand_in(directory, environment=ENVIRONMENT) as stand:
-        await stand.fleet.start()
+        await stand.begin()
         yield Sweep(stand)
 
 

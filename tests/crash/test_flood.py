@@ -1,4 +1,4 @@
-"""Too much at once: what can't be taken is answered 503 or hung up on; what was taken is done, while all are replaced."""
+"""Too much at once: what can't be taken is answered 503; what was taken is done, while all are replaced."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ async def test_a_flood_is_shed_and_loses_nothing_while_all_processes_are_replace
     seen = await flood(tmp_path, 3.0, work=2)
 
     assert seen.findings == [], seen
-    assert seen.statuses[503] + seen.statuses[0], "nothing had to be shed"
+    assert seen.statuses[503] > seen.statuses[0], f"what can't be taken is said to be so: {seen}"
     assert seen.accepted
