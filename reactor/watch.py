@@ -156,10 +156,14 @@ class Watcher:
         async with self._store.brakes.heeding_gates(api.name, spec.operation):
             asked = time.time()
             answer = await self._answer(api, held, states)
+            answered = _now()
         failpoint("watch.after_poll")
-        took = time.time() - asked
-        told = answer is not None and await self._tell(watch, api, held, {**answer, "asked": asked, "woken": _now()})
-        return REST if took < SHORTEST_HOLD and not told else 0.0
+        if answer is None:
+            return REST if answered / 1000 - asked < SHORTEST_HOLD else 0.0
+        if await self._store.watches.held(watch, self._name) is None:
+            return 0.0  # it is somebody else's by now, who knows better than an answer of so long ago
+        told = await self._tell(watch, api, held, {**answer, "asked": asked, "woken": answered})
+        return REST if answered / 1000 - asked < SHORTEST_HOLD and not told else 0.0
 
     async def _states(self, api: Api, held: Held) -> list[str]:
         """What to be answered for. A server answers at once for the state that is: for its own sake, all others are."""
@@ -193,7 +197,7 @@ class Watcher:
         good = 200 <= answer["status"] < 300
         state = look(resource.state, answer["body"]) if good else None
         if good or answer["status"] == GONE:
-            await self._append(api, held, answer["body"] if good else None)
+            await self._append(api, held, answer["body"] if good else None, answer["woken"])
             failpoint("watch.after_append")
         rows = await self._store.watches.tell(watch, state or "", {**answer, "state": state})
         failpoint("watch.after_tell")
@@ -210,14 +214,17 @@ class Watcher:
         )
         return len(rows)
 
-    async def _append(self, api: Api, held: Held, data: Any) -> None:
-        """Put what an answer shows into the log, if it is of a kind that has events and the table does not know."""
+    async def _append(self, api: Api, held: Held, data: Any, at: int) -> None:
+        """Put what an answer shows into the log, if it is of a kind that has events and the table does not know.
+
+        It is dated when it came: a process that is paused then must not say later that things are as they were.
+        """
         spec, resource = held.spec, api.provider.resources[held.spec.kind]
         resource_id = look(resource.id, data) if data is not None else spec.resource
         if not resource.events or not isinstance(resource_id, str) or not resource_id:
             return
         [known] = await self._store.resources.known(api.name, spec.kind, [resource_id])
-        read = Read(spec.kind, resource_id, _now(), data if isinstance(data, dict) else None)
+        read = Read(spec.kind, resource_id, at, data if isinstance(data, dict) else None)
         for event in events_of(teller_of(self._live.config, api, "watch"), read, known):
             await self._store.log.append(event, event.body)
 

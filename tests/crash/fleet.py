@@ -92,6 +92,7 @@ class Fleet:
         self.environment |= {
             "REACTOR_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
             "DAYTONA_API_URL": f"http://127.0.0.1:{api}/api",
+            "RUNLOOP_API_URL": f"http://127.0.0.1:{api}/runloop",
         }
         return f"http://127.0.0.1:{webhooks}/webhooks/daytona"
 

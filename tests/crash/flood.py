@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from crash.load import BUILD, DATA, ORDER, ORGANIZATION, SECRET, signed
+from crash.load import KINDS, ORGANIZATION, SECRET, signed
 from crash.model import Finding, judge
 from crash.nursery import until
 from crash.stand import Stand, stand_in
@@ -65,7 +65,7 @@ async def flood(directory: Path, seconds: float, *, work: int) -> Flood:
     async with stand_in(directory, environment=ENVIRONMENT) as stand:
         await stand.begin()
         seen = Flood()
-        names = [f"{kind}{number:05}" for number in range(work) for kind in (BUILD, ORDER, DATA)]
+        names = [f"{kind}{number:05}" for number in range(work) for kind in KINDS]
         watching = asyncio.create_task(_watch(stand, seen))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(stand.load.ask_for(names, seconds))

@@ -23,6 +23,7 @@ from reactor.emulator import EmulatorSettings
 from reactor.store.keys import Keys
 
 DOCUMENT = Path(__file__).parents[1] / "data" / "arazzo" / "000.arazzo.yaml"
+DEVBOX = Path(__file__).parent / "devbox.arazzo.yaml"
 ORGANIZATION = EmulatorSettings().organization_id
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
 WRONG_SECRET = "whsec_YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3RzLTI0Kw=="
@@ -30,8 +31,16 @@ WRONG_SECRET = "whsec_YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3RzLTI0Kw=="
 BUILD, ORDER, DATA = "build-", "order-", "data-"
 """What begins the names of volumes: that get a sandbox by a rule, a run by a rule, and that a run of ours makes."""
 
-EVENTS_OF = {BUILD: 6, ORDER: 9, DATA: 6}
-"""Webhooks that follow from one of each: three of each volume, three of each sandbox; an order makes a second volume."""
+BOX, RAN = "box-", "ran-"
+"""What begins the names of devboxes that a run of ours boots, and of the volume that a rule makes when one runs."""
+
+KINDS = (BUILD, ORDER, DATA, BOX)
+
+EVENTS_OF = {BUILD: 6, ORDER: 9, DATA: 6, BOX: 3}
+"""Webhooks that follow from one of each: three of each volume, three of each sandbox; an order makes a second volume.
+
+Nobody sends any of a devbox: its states are watched.
+"""
 
 RULE = """\
 rules:
@@ -45,6 +54,12 @@ rules:
         inputs: {volumeName: "data-of-${event.name}", snapshot: build-base}
       - call: daytona.getVolume
         parameters: {volumeId: "${begun.how == '' ? begun.run : event.id}"}
+  - name: volume-for-running-devbox
+    on: devbox.state.updated
+    match: {newState: running, name: {prefix: box-}}
+    do:
+      - call: daytona.createVolume
+        body: {name: "ran-${event.name}"}
 """
 
 AGAIN = 0.2
@@ -59,9 +74,9 @@ UNDECIDED = {503, 0}
 
 def names_for(events: int, runs: int, dice: Random) -> list[str]:
     """The volumes to ask for, in any order, so that there are at least so many events and runs."""
-    by_rule, by_hand = runs // 2, runs - runs // 2
-    left = events - by_rule * EVENTS_OF[ORDER] - by_hand * EVENTS_OF[DATA]
-    counts = {ORDER: by_rule, DATA: by_hand, BUILD: max(1, math.ceil(left / EVENTS_OF[BUILD]))}
+    counts = {ORDER: runs // 3, DATA: runs // 3, BOX: runs - 2 * (runs // 3)}
+    left = events - sum(EVENTS_OF[kind] * count for kind, count in counts.items())
+    counts[BUILD] = max(1, math.ceil(left / EVENTS_OF[BUILD]))
     names = [f"{kind}{number:05}" for kind, count in counts.items() for number in range(count)]
     dice.shuffle(names)
     return names
@@ -93,7 +108,7 @@ class Load:
 
     async def _customer(self, name: str) -> None:
         self.asked.append(name)
-        granted = self._run if name.startswith(DATA) else self._volume
+        granted = self._run if name.startswith((DATA, BOX)) else self._volume
         await until(lambda: granted(name), math.inf, every=AGAIN)
 
     async def _volume(self, name: str) -> bool:
@@ -104,8 +119,10 @@ class Load:
         return answer.is_success or "already exists" in answer.text
 
     async def _run(self, name: str) -> bool:
-        inputs = (f"--input=volumeName={name}", "--input=snapshot=base", "--input=mountPath=/data")
-        await self.fleet.run("runs", "start", str(DOCUMENT), *inputs, "--id", name)
+        given = {"volumeName": name, "snapshot": "base", "mountPath": "/data"}
+        document, given = (DEVBOX, {"name": name}) if name.startswith(BOX) else (DOCUMENT, given)
+        inputs = [f"--input={each}={value}" for each, value in given.items()]
+        await self.fleet.run("runs", "start", str(document), *inputs, "--id", name)
         try:
             return bool(await self.redis.exists(Keys("reactor").run(name)))
         except aioredis.RedisError:

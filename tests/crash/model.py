@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from crash.load import BUILD, DATA, ORDER
+from crash.load import BOX, BUILD, DATA, ORDER, RAN
 
 Row = Mapping[str, str]
 Resource = Mapping[str, Any]
@@ -43,6 +43,7 @@ class Seen:
     runs: Mapping[str, Row]
     volumes: Sequence[Resource]
     sandboxes: Sequence[Resource]
+    devboxes: Sequence[Resource]
     states: Mapping[str, str]
     """What the state table says, by resource id."""
     reconciled: bool
@@ -81,8 +82,8 @@ def judge(seen: Seen) -> Judgement:
     judgement = Judgement(events=len(accepted))
     judgement.lost += _lost(seen, accepted)
     missing, extra = _effects(seen)
-    judgement.missing += [*missing, *_unfinished_runs(seen)]
-    judgement.extra += [*extra, *_doubled(seen)]
+    judgement.missing += [*missing, *_unbooted(seen), *_unfinished_runs(seen)]
+    judgement.extra += [*extra, *_overbooted(seen), *_doubled(seen)]
     for look in (_answers, _rows, _states, _leftovers):
         judgement.others += look(seen)
     return judgement
@@ -151,9 +152,27 @@ def _effects(seen: Seen) -> tuple[list[Finding], list[Finding]]:
     return missing, extra
 
 
+def _unbooted(seen: Seen) -> Iterator[Finding]:
+    """Invariants 2 and 4 for what nobody sends webhooks about: each devbox that was asked for runs."""
+    running = {devbox.get("name") for devbox in seen.devboxes if devbox["status"] == "running"}
+    for name in seen.asked:
+        if name.startswith(BOX) and name not in running:
+            yield Finding(f"devbox {name} does not run", (name,))
+
+
+def _overbooted(seen: Seen) -> Iterator[Finding]:
+    """And each is there once. Their names need not be unique: nobody but us keeps them apart."""
+    asked = set(seen.asked)
+    for name, count in Counter(devbox.get("name", "") for devbox in seen.devboxes).items():
+        if count > 1 or name not in asked:
+            ids = [devbox["id"] for devbox in seen.devboxes if devbox.get("name", "") == name]
+            yield Finding(f"there are {count} devboxes {name!r}", (name, *ids))
+
+
 def _wanted_volumes(seen: Seen) -> Iterator[str]:
-    """The names of all volumes: asked for by customers, and by the runs that rules began."""
-    yield from seen.asked
+    """The names of all volumes: asked for by customers, by the runs that rules began, and for devboxes that run."""
+    yield from (name for name in seen.asked if not name.startswith(BOX))
+    yield from (f"{RAN}{name}" for name in seen.asked if name.startswith(BOX))
     ready = {entry.body["name"] for entry in seen.log if entry.body.get("newState") == "ready"}
     for name in seen.asked:
         if name.startswith(ORDER) and (name in ready or seen.reconciled):
@@ -166,7 +185,7 @@ def _unfinished_runs(seen: Seen) -> Iterator[Finding]:
         if run["status"] != "succeeded":
             yield Finding(f"run {run_id} is {run['status']}: {run['because']}", (run_id,))
     for name in seen.asked:
-        if name.startswith(DATA) and name not in seen.runs:
+        if name.startswith((DATA, BOX)) and name not in seen.runs:
             yield Finding(f"run {name} is not there", (name,))
 
 
@@ -189,10 +208,12 @@ def _rows(seen: Seen) -> Iterator[Finding]:
 def _states(seen: Seen) -> Iterator[Finding]:
     """Invariant 9: in whatever order events came, the last state is known, if anybody said it."""
     said = {(entry.body["id"], entry.body.get("newState")) for entry in seen.log if "id" in entry.body}
-    for resource in (*seen.volumes, *seen.sandboxes):
-        known = seen.states.get(resource["id"])
-        if ((resource["id"], resource["state"]) in said or seen.reconciled) and known != resource["state"]:
-            yield Finding(f"{resource['id']} is {resource['state']}, the state table says {known}", (resource["id"],))
+    now = [(resource["id"], resource["state"]) for resource in (*seen.volumes, *seen.sandboxes)]
+    now += [(devbox["id"], devbox["status"]) for devbox in seen.devboxes]
+    for resource, state in now:
+        known = seen.states.get(resource)
+        if ((resource, state) in said or seen.reconciled) and known != state:
+            yield Finding(f"{resource} is {state}, the state table says {known}", (resource,))
 
 
 def _leftovers(seen: Seen) -> Iterator[Finding]:

@@ -18,6 +18,15 @@ from reactor.store.keys import Keys
 from reactor.store.log import GROUP
 
 KEYS = Keys("reactor")
+
+TABLE = {
+    "volumes": ("daytona", "volume", "state"),
+    "sandboxes": ("daytona", "sandbox", "state"),
+    "devboxes": ("runloop", "devbox", "status"),
+}
+"""What the emulator has: whose it is, what a rule calls it, and where it says its state."""
+
+CREATES = ("createVolume", "createSandbox", "runloop.createDevbox")
 QUEUE = "rq:queue:reactor"
 
 TIDIED = 40.0
@@ -48,14 +57,14 @@ class Observer:
         """Whether the state table has every volume and sandbox as it is, however that was told."""
         state = await self.told("state")
         known = await self._states(state)
-        return all(known.get(each["id"]) == each["state"] for each in (*state["volumes"], *state["sandboxes"]))
+        there = [(each["id"], each[field]) for kind, (_, _, field) in TABLE.items() for each in state[kind]]
+        return all(known.get(resource) == now for resource, now in there)
 
     async def _states(self, state: Any) -> dict[str, str]:
         """What the state table says of what there is, by id."""
-        found = [("volume", each["id"]) for each in state["volumes"]]
-        found += [("sandbox", each["id"]) for each in state["sandboxes"]]
-        states = await self._each([("HGET", KEYS.resource("daytona", kind, each), "state") for kind, each in found])
-        return {each: said.decode() for (_, each), said in zip(found, states, strict=True) if said}
+        found = [(api, kind, each["id"]) for kinds, (api, kind, _) in TABLE.items() for each in state[kinds]]
+        states = await self._each([("HGET", KEYS.resource(*each), "state") for each in found])
+        return {each: said.decode() for (*_, each), said in zip(found, states, strict=True) if said}
 
     async def logged(self) -> int:
         """How many events the log holds."""
@@ -71,6 +80,7 @@ class Observer:
             "unacknowledged events": group["pending"],
             "unread events": group["lag"] or 0,
             "events set aside": await self.redis.zcard(KEYS.aside),
+            "watches": await self.redis.zcard(KEYS.watches),
         }
 
     async def lengths(self) -> tuple[int, int]:
@@ -98,6 +108,7 @@ class Observer:
             runs=await self._hashes(KEYS.run("")),
             volumes=state["volumes"],
             sandboxes=state["sandboxes"],
+            devboxes=state["devboxes"],
             states=await self._states(state),
             reconciled=reconciled,
             left={**await self.left(), **(await self._strays() if tidied else {})},
@@ -110,7 +121,8 @@ class Observer:
             "runs": await self.redis.zcard(KEYS.runs),
             "deliveries": dict(Counter(str(attempt["status"]) for attempt in attempts)),
             "strangers": dict(sorted(self.load.strangers.items())),
-            "creates asked of the API": {name: calls.get(name, 0) for name in ("createVolume", "createSandbox")},
+            "creates asked of the API": {name: calls.get(name, 0) for name in CREATES},
+            "watched": Counter(entry.body.get("newState") for entry in await self._log() if entry.origin == "watch"),
         }
 
     async def told(self, what: str) -> Any:

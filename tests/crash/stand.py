@@ -28,6 +28,9 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 LEASE = 2.0
 
+BOOT = 1.0
+"""Seconds that a devbox is being provisioned."""
+
 BASELINE = 60.0
 """Seconds within which a fleet that began has reconciled for the first time."""
 
@@ -48,6 +51,7 @@ ENVIRONMENT = {
     "DAYTONA_API_KEY": EmulatorSettings().api_key,
     "DAYTONA_ORGANIZATION_ID": ORGANIZATION,
     "DAYTONA_WEBHOOK_SECRET": SECRET,
+    "RUNLOOP_API_KEY": EmulatorSettings().runloop_api_key,
 }
 """Times are short, so that many faults fit into minutes; their relations are those of production."""
 
@@ -66,16 +70,17 @@ class Stand:
 
     async def begin(self) -> None:
         """Start the fleet, and return when it has seen what there is: what is made from now on is news to it."""
+        await self.weather()
         await self.fleet.start()
         seen = await until(self._has_its_baseline, BASELINE)
         assert seen, f"no reconciler has seen what there is within {BASELINE:g} s"
 
     async def _has_its_baseline(self) -> bool:
-        return bool(await self.redis.hexists(Keys("reactor").reconciled, "daytona"))
+        return {b"daytona", b"runloop"} <= set(await self.redis.hkeys(Keys("reactor").reconciled))
 
     async def weather(self, **faults: Any) -> None:
-        """Put faults of the emulator in force; those not named are off."""
-        (await self.emulator.put("/emulator/faults", json=faults)).raise_for_status()
+        """Put faults of the emulator in force; those not named are off. Devboxes always boot for long enough to be watched."""
+        (await self.emulator.put("/emulator/faults", json={"devbox_boot": BOOT, **faults})).raise_for_status()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.fleet import Member
-from crash.load import BUILD, DATA, ORDER
+from crash.load import KINDS
 from crash.model import Finding, Seen, judge
 from crash.nemesis import tell
 from crash.nursery import until
@@ -59,6 +59,7 @@ SCENES = {
     "timer": Scene("dispatch"),
     "worker": Scene("work"),
     "run": Scene("work"),
+    "watch": Scene("work"),
     "reconcile": Scene("work", {"drop": 1.0}),  # something must be missing
 }
 
@@ -111,7 +112,7 @@ class Sweep:
     async def _work(self) -> None:
         """One of everything."""
         self.number += 1
-        names = [f"{kind}{self.number:05}" for kind in (BUILD, ORDER, DATA)]
+        names = [f"{kind}{self.number:05}" for kind in KINDS]
         await self.stand.load.ask_for(names, 0.0)
 
     async def _awake(self, victim: Member) -> None:

@@ -8,13 +8,15 @@ from crash.recovery import PROMISED, percentile, recoveries
 from crash.sweep import CASES, SCENES, sweep_all
 from reactor.failpoints import NAMES
 
-SHORT = [(point, action) for point, action in CASES if action == "kill" or point.startswith(("worker.", "run."))]
+ACTS = ("worker.", "run.", "watch.")
+
+SHORT = [(point, action) for point, action in CASES if action == "kill" or point.startswith(ACTS)]
 """Every point with a kill, and with a pause where it makes a zombie of who acts; `make crash` sweeps the others, too."""
 
 
 def test_it_is_known_who_passes_each_failpoint() -> None:
-    """Watchers, and calls that go out once, have tests of their own: nobody here watches, or forks."""
-    assert {name.partition(".")[0] for name in NAMES} == {*SCENES, "watch", "once"}
+    """Calls that go out once have tests of their own: nobody here forks."""
+    assert {name.partition(".")[0] for name in NAMES} == {*SCENES, "once"}
 
 
 @pytest.mark.timeout(300)

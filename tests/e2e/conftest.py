@@ -1,10 +1,19 @@
 """A machine for each file, and a clean end for each test: what a test started is ended, and its logs told if it failed."""
 
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from e2e.machine import Machine, machine_in
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processes_hear_ctrl_c() -> Iterator[None]:
+    """A shell starts what it runs in the background deaf to Ctrl-C, with all that it starts: then no test of it can pass."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
