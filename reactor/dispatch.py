@@ -161,7 +161,7 @@ class Dispatcher:
                 made = {row for row, _, _ in stands.plan["rows"]}
                 rows += [(plan, row) for row in plan.rows if row.id in made and not row.follows]
                 report(plan.event, stands.plan["rules"])
-        await self._queue.enqueue([Ticket(row.id) for _, row in rows])
+        await self._queue.enqueue([Ticket(row.id, queue=row.queue) for _, row in rows])
         for plan, row in rows:
             log.info(
                 "job planned", event_id=plan.event, rule=row.rule, job=row.id, action=row.action, what=subject(row)

@@ -48,12 +48,12 @@ class DuePoller:
 
     async def sweep(self) -> int:
         """Enqueue what is due now; returns how many rows and timers."""
-        swept = await self._store.due.sweep(self._queue.key)
+        swept = await self._store.due.sweep(self._queue.main_key)
         if not swept:
             return 0
         failpoint("due.after_sweep")
         rows = [row for row in swept if not row.timer]
-        await self._queue.enqueue([Ticket(row.row, row.number) for row in rows])
+        await self._queue.enqueue([Ticket(row.row, row.number, row.queue) for row in rows])
         if rows:
             log.info("jobs swept", jobs={row.row: row.number for row in rows})
         await self.ripen([row.timer for row in swept if row.timer])
@@ -69,8 +69,8 @@ class DuePoller:
             if isinstance(result, StoreUnavailable):
                 log.error("timer faulty", timer=timer, error=str(result))
             elif result.outcome:
-                log.info("timer ripe", timer=timer, outcome=result.outcome, jobs=result.rows)
-                await self._queue.enqueue([Ticket(row) for row in result.rows])
+                log.info("timer ripe", timer=timer, outcome=result.outcome, jobs=[row for row, _ in result.rows])
+                await self._queue.enqueue([Ticket(row, queue=queue) for row, queue in result.rows])
 
     async def _tidy_now_and_then(self) -> None:
         if time.monotonic() - self._tidied > TIDY:
@@ -90,6 +90,9 @@ class DuePoller:
         await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
         await self.forget_ended_jobs()
         await self.remind_of_pauses()
+        for standing in await self._queue.standings():
+            if standing.warning:
+                log.warning("queue not served", queue=standing.queue, jobs=standing.jobs, warning=standing.warning)
 
     async def remind_of_pauses(self) -> None:
         """Say what is paused as long as it is: a pause that nobody remembers looks like a fault."""
@@ -98,6 +101,7 @@ class DuePoller:
 
     async def forget_ended_jobs(self) -> None:
         """A worker that died between the end of a row and of its RQ job left the job: RQ would show it for ever."""
-        taken = await self._queue.taken()
-        live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
-        await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives])
+        for queue in await self._queue.queues():
+            taken = await self._queue.taken(queue)
+            live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
+            await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives], queue)

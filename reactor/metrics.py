@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from reactor.queue import JobQueue
+from reactor.queue import JobQueue, Standing
 from reactor.store.figures import Figures, read_figures
 from reactor.store.histogram import HISTOGRAM
 from reactor.store.reconciles import Mark
@@ -49,7 +49,7 @@ class Deliveries:
 async def render_metrics(store: Store, queue: JobQueue) -> bytes:
     """All figures in Prometheus' text format. Raises StoreUnavailable."""
     shared = CollectorRegistry()
-    shared.register(_Shared(await read_figures(store), await queue.length()))
+    shared.register(_Shared(await read_figures(store), await queue.standings()))
     return generate_latest(shared) + generate_latest(PROCESS)
 
 
@@ -61,9 +61,9 @@ def render_process_metrics() -> bytes:
 class _Shared(Collector):
     """One reading of what all processes share."""
 
-    def __init__(self, figures: Figures, queued: int) -> None:
+    def __init__(self, figures: Figures, standings: Sequence[Standing]) -> None:
         self._figures = figures
-        self._queued = queued
+        self._standings = standings
 
     def collect(self) -> Iterator[Metric]:
         """Name each figure."""
@@ -79,7 +79,7 @@ class _Shared(Collector):
             ("reactor_watches", "Resources that are long-polled.", figures.watches),
             ("reactor_events_set_aside", "Events nobody could decide on, which wait for a person.", figures.aside),
             ("reactor_due_rows", "Rows that are not finished.", figures.due_length),
-            ("reactor_queue_jobs", "Jobs in the RQ queue.", self._queued),
+            ("reactor_queue_jobs", "Jobs in all RQ queues.", sum(each.jobs for each in self._standings)),
             ("reactor_dead_rows", "Rows that are dead and wait for a person.", figures.dead),
             ("reactor_unknown_rows", "Rows whose effect nobody knows.", figures.unknown),
             (
@@ -89,6 +89,7 @@ class _Shared(Collector):
             ),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        yield from _queues(self._standings)
         yield from _processes(figures.processes)
         planned = CounterMetricFamily(
             "reactor_jobs_planned", "Rows that rules asked for.", value=figures.count("jobs_planned")
@@ -116,6 +117,16 @@ class _Shared(Collector):
             ("run_woken", "reactor_run_wake_to_call_seconds", "From the waking of a run to its next call."),
         ):
             yield _histogram(figures, counter, name, text)
+
+
+def _queues(standings: Sequence[Standing]) -> Iterator[Metric]:
+    """How long each queue is, and who serves it."""
+    length = GaugeMetricFamily("reactor_queue_length", "Jobs in one RQ queue.", labels=["queue"])
+    workers = GaugeMetricFamily("reactor_queue_workers", "Workers of one RQ queue.", labels=["queue"])
+    for standing in standings:
+        length.add_metric([standing.queue], standing.jobs)
+        workers.add_metric([standing.queue], standing.workers)
+    yield from (length, workers)
 
 
 def _processes(processes: Sequence[Process]) -> Iterator[Metric]:

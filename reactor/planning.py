@@ -201,7 +201,7 @@ def new_rows(decision: Decision, event: Event) -> tuple[NewRow, ...]:
         if action.name:
             earlier[action.name] = Earlier(ids[number], action.kind.results)
             what |= {KEEP: True} if _is_wanted_whole(action, rule.actions[number:]) else {}
-        row = NewRow(ids[number], rule.name, action.kind.name, action.api, what, action.operation)
+        row = NewRow(ids[number], rule.name, action.kind.name, action.api, what, action.operation, queue=action.queue)
         rows.append(replace(row, follows=ids[number - 1], next=ids[number + 1], retry=_retry(rule.controls.retry)))
     return tuple(rows)
 

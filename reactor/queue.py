@@ -28,11 +28,12 @@ from rq.serializers import JSONSerializer
 
 from reactor.store.client import available
 from reactor.store.grouping import Grouped
+from reactor.store.keys import MAIN
 from reactor.store.scripts import Scripts
 
 T = TypeVar("T")
 
-PERFORM = "reactor.worker.perform"
+PERFORM = "reactor.stock.perform"
 """The one function that may stand in a job. A name, so that enqueueing imports no handler."""
 
 EXECUTION = "reactor"
@@ -66,26 +67,56 @@ return out
 """
 
 
-def queue_keys(name: str) -> tuple[str, ...]:
-    """Patterns of the keys that RQ keeps for one queue, its jobs and its workers. RQ's jobs of all queues share a prefix."""
+REGISTRIES = ("workers", "queue", "wip", "failed", "finished", "deferred", "scheduled", "canceled")
+"""What RQ keeps for each queue."""
+
+
+def queue_keys(instance: str) -> tuple[str, ...]:
+    """Patterns of the keys that RQ keeps for an instance's queues, their jobs and our workers. All jobs share a prefix."""
     return (
         "rq:queues",
         "rq:workers",
-        f"rq:workers:{name}",
-        f"rq:queue:{name}",
-        f"rq:queue:{name}:*",
-        *(f"rq:{registry}:{name}" for registry in ("wip", "failed", "finished", "deferred", "scheduled", "canceled")),
+        f"rq:queue:{instance}:*",
+        f"rq:queue:{instance}.*",
+        *(f"rq:{registry}:{instance}" for registry in REGISTRIES),
+        *(f"rq:{registry}:{instance}.*" for registry in REGISTRIES if registry != "queue"),
         "rq:worker:reactor-*",
         "rq:job:*",
     )
 
 
+def rq_name(instance: str, queue: str) -> str:
+    """What RQ calls a queue: the main one as the instance; no instance has a dot in its name."""
+    return instance if queue == MAIN else f"{instance}.{queue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A queue as it stands: the jobs in it, and the workers that RQ knows of and that gave a sign of life."""
+
+    queue: str
+    jobs: int
+    workers: int
+
+    @property
+    def warning(self) -> str:
+        """What is to be done about it; empty for nothing."""
+        if not self.jobs or self.workers:
+            return ""
+        command = "reactor work" if self.queue == MAIN else f"reactor work --queue {self.queue}"
+        return f"queue {self.queue} has jobs and no worker: start `{command}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What an RQ job carries: the row to perform, and the number of this enqueue, which makes the job's id new."""
+    """What an RQ job carries: the row to perform, and the number of this enqueue, which makes the job's id new.
+
+    `queue` is where it goes; the job itself does not say it.
+    """
 
     row: str
     number: int = 0
+    queue: str = MAIN
 
     @property
     def job_id(self) -> str:
@@ -102,23 +133,36 @@ class Popped:
 
 
 class JobQueue:
-    """One RQ queue. RQ's own API is synchronous, so it runs in one thread of its own, in batches."""
+    """The RQ queues of one instance: gives jobs to any, and takes them from the one that it `serves`.
 
-    def __init__(self, url: str, name: str, redis: "aioredis.Redis") -> None:
+    RQ's own API is synchronous, so it runs in one thread of its own, in batches.
+    """
+
+    def __init__(self, url: str, instance: str, redis: "aioredis.Redis", serves: str = MAIN) -> None:
         self._sync = Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5.0, socket_connect_timeout=3.0)
-        self._rq = Queue(name, connection=self._sync, serializer=JSONSerializer)
+        self._instance = instance
+        self.serves = serves
+        self._rq = self._queue(serves)
         self._running = StartedJobRegistry(queue=self._rq)
         self._failed = FailedJobRegistry(queue=self._rq)
         self._redis = redis
         self._scripts = Scripts(redis, {"pop": POP})
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rq")
         self._enqueued: Grouped[Ticket, None] = Grouped(self._enqueue_each)
-        self._removed: Grouped[str, None] = Grouped(self._remove_each)
+        self._removed: Grouped[tuple[str, str], None] = Grouped(self._remove_each)
+
+    def _queue(self, name: str) -> Queue:
+        return Queue(rq_name(self._instance, name), connection=self._sync, serializer=JSONSerializer)
 
     @property
     def key(self) -> str:
-        """The Redis list that is the queue."""
+        """The Redis list that is the queue it serves."""
         return str(self._rq.key)
+
+    @property
+    def main_key(self) -> str:
+        """The Redis list that is the main queue; the key of another is this one, a dot, and its name."""
+        return str(self._queue(MAIN).key)
 
     async def enqueue(self, tickets: Sequence[Ticket]) -> None:
         """Add a job for each ticket; what is left of the row's job before it goes. Raises StoreUnavailable."""
@@ -132,21 +176,10 @@ class JobQueue:
         with self._sync.pipeline() as pipeline:
             for ticket in tickets:
                 if ticket.number:
-                    self._remove(pipeline, Ticket(ticket.row, ticket.number - 1).job_id)
-            self._rq.enqueue_many(
-                [
-                    Queue.prepare_data(
-                        PERFORM,
-                        args=(ticket.row, ticket.number),
-                        job_id=ticket.job_id,
-                        description=f"row {ticket.row}",
-                        timeout=-1,
-                        result_ttl=0,
-                    )
-                    for ticket in tickets
-                ],
-                pipeline=pipeline,
-            )
+                    self._remove(pipeline, Ticket(ticket.row, ticket.number - 1).job_id, ticket.queue)
+            for queue in dict.fromkeys(ticket.queue for ticket in tickets):
+                jobs = [_job(ticket) for ticket in tickets if ticket.queue == queue]
+                self._queue(queue).enqueue_many(jobs, pipeline=pipeline)
             pipeline.execute()
 
     async def wait(self, seconds: int) -> bool:
@@ -168,23 +201,49 @@ class JobQueue:
         flat = await self._scripts.run("pop", keys, (Job.key_for(""), EXECUTION, worker, now, count))
         return [Popped(job_id.decode(), read_ticket(data)) for job_id, data in zip(flat[::2], flat[1::2], strict=True)]
 
-    async def remove(self, job_ids: Sequence[str]) -> None:
-        """Forget jobs that were taken: the ledger has their outcome."""
-        await self._removed.ask(job_ids)
+    async def remove(self, job_ids: Sequence[str], queue: str = "") -> None:
+        """Forget jobs that were taken from a queue, the one it serves unless said: the ledger has their outcome."""
+        await self._removed.ask([(job_id, queue or self.serves) for job_id in job_ids])
 
-    async def _remove_each(self, job_ids: Sequence[str]) -> list[None]:
+    async def _remove_each(self, jobs: Sequence[tuple[str, str]]) -> list[None]:
         async with available():
             pipeline = self._redis.pipeline(transaction=False)
-            for job_id in job_ids:
-                self._remove(pipeline, job_id)
+            for job_id, queue in jobs:
+                self._remove(pipeline, job_id, queue)
             await pipeline.execute()
-        return [None] * len(job_ids)
+        return [None] * len(jobs)
 
-    async def taken(self, *, count: int = 1000) -> list[str]:
-        """Jobs that RQ takes for running, the rows' ids before the last dash; some may be of workers that are gone."""
+    async def taken(self, queue: str = "", *, count: int = 1000) -> list[str]:
+        """Jobs of a queue that RQ takes for running, rows' ids before the last dash; some may be of workers that are gone."""
         async with available():
-            entries: Any = await self._redis.zrange(self._running.key, 0, count - 1)
+            entries: Any = await self._redis.zrange(self._registry("wip", queue or self.serves), 0, count - 1)
         return [entry.decode().partition(":")[0] for entry in entries]
+
+    async def queues(self) -> list[str]:
+        """The queues of this instance that RQ knows, also those that are declared no longer; the main one first."""
+        prefix = f"{self.main_key}."
+        async with available():
+            keys: Any = await self._redis.smembers(Queue.redis_queues_keys)
+        named = (key.decode().removeprefix(prefix) for key in keys if key.decode().startswith(prefix))
+        return list(dict.fromkeys([MAIN, *sorted(named)]))
+
+    async def standings(self) -> list[Standing]:
+        """How many jobs and workers each queue has. Raises StoreUnavailable."""
+        queues = await self.queues()
+        async with available():
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                pipeline.llen(self._registry("queue", queue))
+                pipeline.smembers(self._registry("workers", queue))
+            replies: list[Any] = await pipeline.execute()
+            known = sorted({worker for workers in replies[1::2] for worker in workers})
+            for worker in known:
+                pipeline.exists(worker)
+            living = {worker for worker, lives in zip(known, await pipeline.execute(), strict=True) if lives}
+        return [
+            Standing(queue, int(jobs), len(workers & living))
+            for queue, jobs, workers in zip(queues, replies[::2], map(set, replies[1::2]), strict=True)
+        ]
 
     async def refuse(self, job_id: str) -> None:
         """Put a job that is not ours among RQ's failed ones, where a person can see it; it never runs."""
@@ -210,13 +269,28 @@ class JobQueue:
         self._thread.shutdown()
         self._sync.close()
 
-    def _remove(self, pipeline: "Redis | aioredis.client.Pipeline", job_id: str) -> None:
+    def _remove(self, pipeline: "Redis | aioredis.client.Pipeline", job_id: str, queue: str) -> None:
         pipeline.delete(Job.key_for(job_id))
-        pipeline.zrem(self._running.key, f"{job_id}:{EXECUTION}")
+        pipeline.zrem(self._registry("wip", queue), f"{job_id}:{EXECUTION}")
+
+    def _registry(self, registry: str, queue: str) -> str:
+        return f"rq:{registry}:{rq_name(self._instance, queue)}"
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         async with available():
             return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+def _job(ticket: Ticket) -> Any:
+    """What RQ is given for a ticket."""
+    return Queue.prepare_data(
+        PERFORM,
+        args=(ticket.row, ticket.number),
+        job_id=ticket.job_id,
+        description=f"row {ticket.row}",
+        timeout=-1,
+        result_ttl=0,
+    )
 
 
 class Presence:

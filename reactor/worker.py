@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from reactor.apis.client import ApiClient
 from reactor.errors import StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.handlers.call import attempts_of
@@ -19,10 +18,7 @@ from reactor.handlers.context import Context, LeaseLost
 from reactor.handlers.late import completed
 from reactor.handlers.table import GIVING_UP, HANDLERS
 from reactor.queue import JobQueue, Popped, Ticket
-from reactor.reload import Live
 from reactor.rules.cel import Unknown
-from reactor.runs.runner import Runner
-from reactor.settings import load_settings
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.store import Store
 
@@ -119,8 +115,22 @@ class Worker:
                 self.running.add(running)
         await self.queue.remove(not_now)
 
-    async def _perform(self, job: Running, job_id: str) -> None:
-        """Perform one row and write down how it ended."""
+    async def perform_one(self, row: str) -> None:
+        """Claim one row and perform it, its lease renewed meanwhile. RQ's entry of it is its taker's to remove."""
+        [claim] = await self.store.ledger.claim([row], self._presence.name)
+        if isinstance(claim, Refused):
+            log.info("job not claimed", job=row, reason=claim.reason, detail=claim.detail)
+            return
+        job = Running(claim, time.monotonic())
+        self.running.add(job)
+        async with asyncio.TaskGroup() as tasks:
+            upkeep = tasks.create_task(self._renew_forever())
+            job.task = tasks.create_task(self._perform(job))
+            await asyncio.wait([job.task])
+            upkeep.cancel()
+
+    async def _perform(self, job: Running, job_id: str = "") -> None:
+        """Perform one row and write down how it ended; then RQ's job of this id, if any, is forgotten."""
         row, began = job.row, time.monotonic()
         try:
             self.context = self.context.now()
@@ -128,11 +138,12 @@ class Worker:
             if await self._finish(job, ending):
                 failpoint("worker.after_finish")
                 if ending.state == "done" and row.next:
-                    await self.queue.enqueue([Ticket(row.next)])
+                    await self.queue.enqueue([Ticket(row.next, queue=await self.store.ledger.queue_of(row.next))])
                 self._report(row, ending, time.monotonic() - began)
             else:
                 log.warning("job lost", job=row.id, rule=row.rule, event_id=row.event, error="another worker has it")
-            await self.queue.remove([job_id])
+            if job_id:
+                await self.queue.remove([job_id])
         except LeaseLost as error:
             log.warning("job lost", job=row.id, rule=row.rule, event_id=row.event, error=str(error))
         except StoreUnavailable as error:
@@ -245,28 +256,3 @@ async def _attempted(row: Row, context: Context) -> Ending:
     except Exception as error:  # the boundary: a fault in one job must not end the other jobs of this process
         log.exception("job faulty", job=row.id, rule=row.rule, event_id=row.event)
         return Ending("dead", error=f"a fault in the reactor: {type(error).__name__}: {error}")
-
-
-def perform(row: str, number: int) -> None:
-    """The one function that may stand in an RQ job; for a stock `rq worker` that was started on this queue by mistake.
-
-    It claims the row like any worker, so running it twice, late or beside our own worker has no further effect.
-    """
-    asyncio.run(_perform_alone(row, number))
-
-
-async def _perform_alone(row: str, number: int) -> None:
-    settings = load_settings()
-    store, client = Store(settings), ApiClient(connections=1, private=settings.private)
-    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
-    try:
-        live = Live.load(settings.config)
-        runner = Runner(live.config, store, queue, probe=settings.probe)
-        context = Context(settings, live.config, store.log, store.ledger, store.brakes, client, runner, live)
-        [claim] = await store.ledger.claim([row], f"stock-{number}")
-        if isinstance(claim, Row):
-            await store.ledger.finish(claim, await attempt(claim, context))
-    finally:
-        await client.close()
-        queue.close()
-        await store.close()

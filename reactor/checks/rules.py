@@ -19,19 +19,22 @@ from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Fault, Sketch
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
+from reactor.store.keys import MAIN
 from reactor.workflows.program import Program
 from reactor.yaml12 import expected_one_of
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What rules may refer to: the APIs, the workflow documents, the names of secrets and targets, the handlers."""
+    """What rules may refer to: the APIs, the workflow documents, the names of secrets and targets, the handlers, the queues."""
 
     apis: Mapping[str, Api]
     programs: Mapping[str, Program]
     secrets: Collection[str]
     targets: Collection[str]
     handlers: Mapping[str, Plugged]
+    queues: Collection[str]
+    """Those beside the main one."""
 
 
 def rule_faults(rule: Rule, compiled: CompiledRule, known: Known) -> list[Fault]:
@@ -99,6 +102,16 @@ def _emit_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault
 
 
 def _perform_faults(rule: Rule, action: CompiledAction, known: Known) -> list[Fault]:
+    return [*_handler_faults(action, known), *_queue_faults(action, known)]
+
+
+def _queue_faults(action: CompiledAction, known: Known) -> Iterator[Fault]:
+    queues = (MAIN, *known.queues)
+    if action.queue not in queues:
+        yield Fault(("queue",), f"{expected_one_of(action.queue, queues)} (declared in queues.yaml)")
+
+
+def _handler_faults(action: CompiledAction, known: Known) -> list[Fault]:
     if action.subject not in known.handlers:
         if not known.handlers:
             return [Fault(("perform",), f"found {action.subject!r}, expected an installed handler: there is none")]

@@ -14,6 +14,7 @@ from reactor.apis.openapi import Operation
 from reactor.config import Config, load_config
 from reactor.errors import ConfigError, ReactorError
 from reactor.settings import Settings, load_settings
+from reactor.store.keys import MAIN
 from reactor.yaml12 import expected_one_of
 
 config_option = click.option(
@@ -64,6 +65,15 @@ def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -
     except ConfigError:
         return []
     return [rule.name for rule in rules if rule.name.startswith(incomplete)]
+
+
+def complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The queues whose names begin so; only the main one of a configuration that can't be read."""
+    try:
+        queues = loaded(ctx.params.get("config")).queues
+    except ConfigError:
+        queues = {}
+    return [name for name in (MAIN, *queues) if name.startswith(incomplete)]
 
 
 def complete_operation(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

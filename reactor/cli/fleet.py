@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from reactor.config import load_config
 from reactor.embedded import EmbeddedServer, bound_to_parent
 from reactor.emulator import EmulatorSettings
 from reactor.emulator.client import Emulator
@@ -35,7 +36,7 @@ Child = subprocess.Popen[str]
 
 @dataclass(frozen=True)
 class Fleet:
-    """The embedded server, the emulator, `reactor serve` and `reactor work`, wired to each other."""
+    """The embedded server, the emulator, `reactor serve` and a `reactor work` for each queue, wired to each other."""
 
     server: EmbeddedServer
     emulator_url: str
@@ -93,9 +94,16 @@ class FleetPlan:
         environment["RUNLOOP_API_URL"] = f"{emulator_url}/runloop"
         children["serve"] = _spawn(("serve", "--port", str(self.web_port)), environment, log)
         children["work"] = _spawn(("work",), environment, log)
+        for queue in load_config(
+            self.config
+        ).queues:  # each needs a worker of its own; its probes are where there is room
+            of_its_own = {**environment, "REACTOR_OPERATIONS_PORT": "0"}
+            children[f"work {queue}"] = _spawn(("work", "--queue", queue), of_its_own, log)
         web_url = _address("serve", children["serve"], path)
         operations_url = _address("serve", children["serve"], path)
-        _next_line("work", children["work"], path)
+        for name in children:
+            if name.startswith("work"):
+                _next_line(name, children[name], path)
         with Emulator(emulator_url) as emulator:
             emulator.deliver_to(f"{web_url}/webhooks/daytona", self.secret)
         return Fleet(server, emulator_url, web_url, operations_url, environment, children, path)

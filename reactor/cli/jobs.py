@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reactor.cli.batch import each_of
-from reactor.cli.catalog import complete_api, complete_rule, config_option, json_option
+from reactor.cli.catalog import complete_api, complete_queue, complete_rule, config_option, json_option
 from reactor.cli.looking import completing, looked
 from reactor.cli.shown import (
     MOST,
@@ -70,6 +70,7 @@ _wanted = together(
     click.option("--waiting", is_flag=True, help="Those that wait for an event."),
     click.option("--rule", metavar="RULE", shell_complete=complete_rule, help="Those of this rule."),
     click.option("--api", metavar="API", shell_complete=complete_api, help="Those that call this API."),
+    click.option("--queue", metavar="QUEUE", shell_complete=complete_queue, help="Those of this queue."),
     since_option("Those planned, or ended, within this time: 90s, 10m, 1h30m, 7d."),
 )
 """The filters, the same for every command that takes several jobs."""
@@ -78,7 +79,7 @@ _wanted = together(
 def _wanted_of(default: tuple[State, ...], **given: Any) -> Wanted:
     states: tuple[State, ...] = tuple(state for state in (*FINISHED, *OPEN) if given[state])
     since = int((time.time() - given["since"]) * 1000) if given["since"] is not None else None
-    return Wanted(states or default, given["rule"], given["api"], since)
+    return Wanted(states or default, given["rule"], given["api"], since, given["queue"])
 
 
 async def _ids(store: Store) -> list[str]:
@@ -115,9 +116,8 @@ def ls(config: Path | None, as_json: bool, limit: int, **given: Any) -> None:
 
 def _none(wanted: Wanted) -> str:
     """What an empty list says, and what it does not say."""
-    filters = "".join(
-        f" {word} {value}" for word, value in (("of rule", wanted.rule), ("for API", wanted.api)) if value
-    )
+    named = (("of rule", wanted.rule), ("for API", wanted.api), ("of queue", wanted.queue))
+    filters = "".join(f" {word} {value}" for word, value in named if value)
     since = " since then" if wanted.since is not None else ""
     return (
         f"no job{filters} is {', '.join(wanted.states[:-1])}{' or ' if wanted.states[:-1] else ''}{wanted.states[-1]}{since}; "

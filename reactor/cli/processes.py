@@ -15,7 +15,7 @@ from reactor.app import Web, create_app
 from reactor.cli.listener import Server, listening
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
-from reactor.errors import StoreUnavailable
+from reactor.errors import ConfigError, StoreUnavailable
 from reactor.handlers.context import Context
 from reactor.http_api.listener import create_listener
 from reactor.http_api.parts import Parts
@@ -25,9 +25,11 @@ from reactor.reconcile.reconciler import Reconciler
 from reactor.reload import Live, Reloader, Told
 from reactor.runs.runner import Runner
 from reactor.settings import Settings
+from reactor.store.keys import MAIN
 from reactor.store.store import Store
 from reactor.watch import Watcher
 from reactor.worker import Worker
+from reactor.yaml12 import expected_one_of
 
 BLOCKING = 2.0
 """Seconds that the longest blocking read of any process waits, rounded up."""
@@ -44,10 +46,10 @@ log = structlog.get_logger("reactor")
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[tuple[Store, JobQueue]]:
+async def opened(settings: Settings, serves: str = MAIN) -> AsyncIterator[tuple[Store, JobQueue]]:
     """Store and queue, checked. Raises ConfigError, StoreError."""
     store = Store(settings, blocking=BLOCKING)
-    queue = JobQueue(settings.redis_url, settings.instance, store.redis)
+    queue = JobQueue(settings.redis_url, settings.instance, store.redis, serves)
     try:
         await _check(store)
         yield store, queue
@@ -156,12 +158,18 @@ def _reloader(
     return Reloader(live, settings.config, store, role=role, every=settings.reload, deliveries=deliveries)
 
 
-async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
-    """A worker."""
+async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) -> None:
+    """A worker of one queue. That of the main queue watches and reconciles too: what another performs may hold its loop.
+
+    Raises ConfigError for a queue that is not declared.
+    """
     live = Live.load(settings.config)
+    if queue_name not in (MAIN, *live.config.queues):
+        found = expected_one_of(queue_name, (MAIN, *live.config.queues))
+        raise ConfigError(f"--queue: {found} ({settings.config / 'queues.yaml'} declares them)")
     client = ApiClient(connections=settings.concurrency, private=settings.private)
     polls = ApiClient(connections=settings.watches, private=settings.private)
-    async with opened(settings) as (store, queue):
+    async with opened(settings, queue_name) as (store, queue):
         try:
             with stop_on_signals() as stopping:
                 runner = Runner(live.config, store, queue, probe=settings.probe)
@@ -169,10 +177,12 @@ async def run_worker(settings: Settings, *, on_ready: OnReady) -> None:
                 worker = Worker(store, queue, context)
                 parts = Parts("work", settings, store, queue, live, stopping)
                 async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_reloader(settings, live, store, "work").run(stopping))
-                    tasks.create_task(Watcher(store, queue, live, polls, settings).run(stopping))
-                    tasks.create_task(Reconciler(store, live, client, settings).run(stopping))
-                    on_ready(f"reactor works (revision {live.config.revision})")
+                    where = "" if queue_name == MAIN else f" --queue {queue_name}"
+                    tasks.create_task(_reloader(settings, live, store, f"work{where}").run(stopping))
+                    if queue_name == MAIN:
+                        tasks.create_task(Watcher(store, queue, live, polls, settings).run(stopping))
+                        tasks.create_task(Reconciler(store, live, client, settings).run(stopping))
+                    on_ready(f"reactor works{where} (revision {live.config.revision})")
                     on_ready(announced)
                     await worker.run(stopping)
         finally:

@@ -7,9 +7,10 @@ import click
 import structlog
 import uvloop
 
-from reactor.cli.catalog import config_option
+from reactor.cli.catalog import complete_queue, config_option
 from reactor.cli.processes import run_dispatcher, run_web, run_worker
 from reactor.settings import Settings, load_settings, unknown_variables
+from reactor.store.keys import MAIN
 from reactor.telemetry import configure_logs
 
 log = structlog.get_logger("reactor")
@@ -56,12 +57,27 @@ def dispatch(redis_url: str | None, config: Path | None) -> None:
     uvloop.run(run_dispatcher(_settings(redis_url, config), on_ready=click.echo))
 
 
-@click.command(
-    short_help="Perform jobs.", epilog="Example: reactor work --concurrency 50   (watch it with: rq info -u URL)"
-)
+WORK_EXAMPLES = """\b
+Examples:
+  reactor work --concurrency 50       (watch it with: rq info -u URL)
+  reactor work --queue heavy          (a queue that config/queues.yaml declares)
+"""
+
+
+@click.command(short_help="Perform jobs.", epilog=WORK_EXAMPLES)
 @redis_option
 @config_option
 @click.option("--concurrency", type=click.IntRange(1, 5000), help="Jobs at once. [REACTOR_CONCURRENCY]")
-def work(redis_url: str | None, config: Path | None, concurrency: int | None) -> None:
-    """Perform jobs from the queue, hundreds at once, until SIGTERM; then finish those in hand."""
-    uvloop.run(run_worker(_settings(redis_url, config, concurrency=concurrency), on_ready=click.echo))
+@click.option(
+    "--queue",
+    default=MAIN,
+    show_default=True,
+    shell_complete=complete_queue,
+    help="The one queue whose jobs it performs.",
+)
+def work(redis_url: str | None, config: Path | None, concurrency: int | None, queue: str) -> None:
+    """Perform jobs of one queue, hundreds at once, until SIGTERM; then finish those in hand.
+
+    The worker of the main queue also watches and reconciles.
+    """
+    uvloop.run(run_worker(_settings(redis_url, config, concurrency=concurrency), queue, on_ready=click.echo))

@@ -17,7 +17,7 @@ from reactor.checks.rules import Known
 from reactor.config.apis import apis_of
 from reactor.config.declared import secrets_of, sources_of, targets_of
 from reactor.config.files import Directory, Kept
-from reactor.config.model import Config, SecretsFile, SourcesFile, TargetsFile, WorkflowFile
+from reactor.config.model import Config, QueuesFile, SecretsFile, SourcesFile, TargetsFile, WorkflowFile
 from reactor.config.policy import PolicyFile, unknown_names
 from reactor.config.reading import Reading
 from reactor.config.rulebook import compile_rules, sound_rules
@@ -77,6 +77,7 @@ class _Parsed:
     secrets: list[tuple[Document, SecretsFile]]
     sources: list[tuple[Document, SourcesFile]]
     targets: list[tuple[Document, TargetsFile]]
+    queues: list[tuple[Document, QueuesFile]]
     providers: list[tuple[Document, Provider]]
     openapis: dict[str, OpenApi]
     policies: list[tuple[Document, PolicyFile]]
@@ -93,6 +94,7 @@ def _parsed(reading: Reading) -> _Parsed:
     secrets = reading.models(["secrets.yaml"], SecretsFile)
     sources = reading.models(["sources.yaml"], SourcesFile)
     targets = reading.models(reading.names("targets.yaml"), TargetsFile)
+    queues = reading.models(reading.names("queues.yaml"), QueuesFile)
     providers = reading.models(reading.names("apis/*.yaml"), Provider)
     policies = reading.models(reading.names("policy.yaml"), PolicyFile)
     openapis = reading.openapis(providers)
@@ -101,7 +103,7 @@ def _parsed(reading: Reading) -> _Parsed:
     reading.strays()
     if not sound:
         reading.raise_errors()
-    return _Parsed(secrets, sources, targets, providers, openapis, policies, rules)
+    return _Parsed(secrets, sources, targets, queues, providers, openapis, policies, rules)
 
 
 def _composed(parsed: _Parsed, reading: Reading) -> Config:
@@ -113,8 +115,9 @@ def _composed(parsed: _Parsed, reading: Reading) -> Config:
     targets, handlers = targets_of(parsed.targets, secrets, problems), _handlers(problems)
     workflows, broken = _workflows(reading, apis)
     programs = {name: file.program for name, file in workflows.items()}
-    known = Known(apis, programs, secrets, targets, handlers)
-    rules, found = compile_rules(parsed.rules, known, broken, _policy(parsed.policies, apis, problems))
+    queues = {name: entry for _, file in parsed.queues for name, entry in file.queues.items()}
+    known = Known(apis, programs, secrets, targets, handlers, queues)
+    rules, found = compile_rules(parsed.rules, known, broken, _policy(parsed.policies, known, problems))
     problems += found
     reading.raise_errors()
     return Config(
@@ -126,6 +129,7 @@ def _composed(parsed: _Parsed, reading: Reading) -> Config:
         workflows,
         targets,
         handlers,
+        queues,
         reading.texts,
         warnings=tuple(reading.told()),
     )
@@ -139,13 +143,11 @@ def _handlers(problems: list[Problem]) -> Mapping[str, Plugged]:
         return {}
 
 
-def _policy(
-    files: Sequence[tuple[Document, PolicyFile]], apis: Mapping[str, Api], problems: list[Problem]
-) -> PolicyFile | None:
+def _policy(files: Sequence[tuple[Document, PolicyFile]], known: Known, problems: list[Problem]) -> PolicyFile | None:
     """The policy, if there is one."""
-    operations = [f"{api.name}.{name}" for api in apis.values() for name in api.openapi.operations]
+    operations = [f"{api.name}.{name}" for api in known.apis.values() for name in api.openapi.operations]
     for document, file in files:
-        problems += unknown_names(document, file, operations)
+        problems += unknown_names(document, file, operations, known.queues)
         return file
     return None
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reactor.apis.client import Api
 from reactor.apis.recognise import recognise
@@ -18,6 +18,7 @@ from reactor.planning import Arrival
 from reactor.plugins import Plugged
 from reactor.rules.ruleset import Rules
 from reactor.secrets import Secret
+from reactor.store.keys import MAIN
 from reactor.store.log import Entry
 from reactor.webhook import Source
 from reactor.workflows.program import Program
@@ -85,6 +86,26 @@ class TargetsFile(Model):
     targets: dict[Name, TargetEntry] = Field(description="Names that `notify` may tell, and where each is.")
 
 
+class QueueEntry(Model):
+    """A queue beside the main one, for handlers that burn CPU or are not trusted; it needs workers of its own."""
+
+    description: str = Field("", description="What is performed there, and by whose workers.")
+
+
+class QueuesFile(Model):
+    """`queues.yaml`."""
+
+    queues: dict[Name, QueueEntry] = Field(description="The queues by their names, which actions say: `queue: heavy`.")
+
+    @model_validator(mode="after")
+    def _main_is_there(self) -> "QueuesFile":
+        if MAIN in self.queues:
+            raise ValueError(
+                f"found the queue {MAIN!r}, expected another name: that one is there without being declared"
+            )
+        return self
+
+
 class SourcesFile(Model):
     """`sources.yaml`."""
 
@@ -117,6 +138,8 @@ class Config:
     """Where `notify` tells things: each target's URL, which is a secret."""
     handlers: Mapping[str, Plugged]
     """The installed handlers that `perform` may name."""
+    queues: Mapping[str, QueueEntry]
+    """The queues beside the main one, on which `perform` may have a handler perform."""
     texts: Mapping[str, bytes]
     """The files it was made of, by their names: enough to make it again."""
     warnings: tuple[Problem, ...] = ()

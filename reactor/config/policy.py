@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from reactor.errors import Problem
 from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Fault
+from reactor.store.keys import MAIN
 from reactor.workflows.program import Program
 from reactor.yaml12 import Document
 
@@ -41,6 +42,9 @@ class Grant(Model):
     targets: Globs | None = Field(None, description="Targets of config/targets.yaml that may be told something.")
     events: Globs | None = Field(None, description="Types of events that may be made.")
     handlers: Globs | None = Field(None, description="Handlers of one's own that may be asked to perform.")
+    queues: Globs | None = Field(
+        None, description="Queues on which they may perform; `main` is where no other is said."
+    )
 
 
 class PolicyFile(Model):
@@ -68,15 +72,21 @@ def policy_faults(
         yield from (Fault(("do", number, action.kind.name), message) for message in _refusals(grant, action, programs))
 
 
-def unknown_names(document: Document, file: PolicyFile, operations: Collection[str]) -> Iterator[Problem]:
-    """Patterns that fit no operation: a typo in what is forbidden would allow it."""
+def unknown_names(
+    document: Document, file: PolicyFile, operations: Collection[str], queues: Collection[str]
+) -> Iterator[Problem]:
+    """Patterns that fit nothing: a typo in what is forbidden would allow it."""
+    operation = (operations, "fits no operation of any API: see `reactor apis ls`")
+    known = {
+        "calls": operation,
+        "never": operation,
+        "queues": ((MAIN, *queues), f"fits no queue: queues.yaml declares {', '.join(queues) or 'none'}"),
+    }
     for number, grant in enumerate(file.policy):
-        for field in ("calls", "never"):
+        for field, (names, why) in known.items():
             for position, glob in enumerate(getattr(grant, field) or ()):
-                if not any(fnmatchcase(operation, glob) for operation in operations):
-                    path = ("policy", number, field, position)
-                    message = f"found {glob!r}, which fits no operation of any API: see `reactor apis ls`"
-                    yield document.problem(path, message)
+                if not any(fnmatchcase(name, glob) for name in names):
+                    yield document.problem(("policy", number, field, position), f"found {glob!r}, which {why}")
 
 
 def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Program]) -> Iterator[str]:
@@ -88,6 +98,9 @@ def _refusals(grant: Grant, action: CompiledAction, programs: Mapping[str, Progr
         granted = getattr(grant, action.kind.granted)
         if not _may(action.subject, granted):
             yield f"found {action.subject!r}, which policy.yaml does not let this file {word}: {_granted(granted)}"
+    if "queue" in action.plain and not _may(action.queue, grant.queues):
+        granted = _granted(grant.queues)
+        yield f"found the queue {action.queue!r}, which policy.yaml does not let this file use: {granted}"
     for operation, through in _operations(action, programs):
         if _fits(operation, grant.never) or not _may(operation, grant.calls):
             granted = _granted(grant.calls)

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 
 from reactor.apis.provider import Provider
 from reactor.checks.event_fields import EventFields
-from reactor.config.model import Config, SecretsFile, SourcesFile, TargetsFile
+from reactor.config.model import Config, QueuesFile, SecretsFile, SourcesFile, TargetsFile
 from reactor.config.policy import PolicyFile
 from reactor.rules.examples import ExampleFile
 from reactor.rules.match import OR
 from reactor.rules.model import RuleFile
+from reactor.store.keys import MAIN
 
 FILES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
     "rules": (RuleFile, "Which event makes the reactor do what: config/rules/*.yaml"),
@@ -22,6 +23,7 @@ FILES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
     "sources": (SourcesFile, "Who may send webhooks: config/sources.yaml"),
     "secrets": (SecretsFile, "Where secrets are: config/secrets.yaml"),
     "targets": (TargetsFile, "Where people are told things: config/targets.yaml"),
+    "queues": (QueuesFile, "Queues with workers of their own: config/queues.yaml"),
     "apis": (Provider, "What an API's OpenAPI document does not say: config/apis/*.yaml"),
     "policy": (PolicyFile, "What files of rules may do: config/policy.yaml"),
 }
@@ -118,6 +120,7 @@ def _offer(definitions: dict[str, Any], config: Config | None) -> None:
             _suggest(definition, "on", events)
             _suggest(definition, "call", operations)
             _suggest(definition, "run", sorted(config.workflows))
+            _suggest(definition, "queue", [MAIN, *sorted(config.queues)])
 
 
 def _described(description: str) -> dict[str, str]:

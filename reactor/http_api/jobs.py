@@ -11,14 +11,15 @@ STATES = (*FINISHED, *OPEN)
 
 
 async def ls(parts: Parts, asked: Asked) -> Answer:
-    """Jobs by state, rule, API and time."""
+    """Jobs by state, rule, API, queue and time."""
     given = asked.query.get("state")
     states = tuple(state for state in STATES if given in (None, state))
     if not states:
         raise RequestRejected(
             400, "bad_parameter", f"state: found {str(given)[:20]!r}, expected one of {', '.join(STATES)}"
         )
-    wanted = Wanted(states, asked.query.get("rule"), asked.query.get("api"), number_of(asked, "since"))
+    query = asked.query
+    wanted = Wanted(states, query.get("rule"), query.get("api"), number_of(asked, "since"), query.get("queue"))
     return Answer([job_value(job) for job in await parts.store.jobs.find(wanted, count=limit_of(asked))])
 
 

@@ -25,13 +25,15 @@ class Probes:
     async def readyz(self, request: Request) -> Response:
         """Redis is there, as it must be and writable, and the process is not about to end.
 
-        Says which configuration is in force, why what is on disk is not, and what is paused: that leaves the process ready.
+        Says which configuration is in force, why what is on disk is not, what is paused, and which queue has jobs and no
+        worker: that leaves the process ready.
         """
         if self._parts.stopping.is_set():
             return self._not_ready("the process was told to end")
         try:
             server = await self._parts.store.ready()
             pauses = await self._parts.store.brakes.pauses()
+            standings = await self._parts.queue.standings()
         except StoreError as error:
             return self._not_ready(str(error))
         state = self._parts.live.now
@@ -43,7 +45,7 @@ class Probes:
             "loaded": datetime.fromtimestamp(state.loaded, UTC).isoformat(timespec="seconds"),
             "refused": state.refused,
             "paused": [str(pause.scope) for pause in pauses],
-            "warnings": server.warnings,
+            "warnings": [*server.warnings, *(each.warning for each in standings if each.warning)],
         }
         return JSONResponse(detail)
 

@@ -11,7 +11,12 @@ ROUTES = (
     ApiRoute("POST", "/runs/{run}/cancel", "operate", runs.cancel, "take no further step"),
     ApiRoute("POST", "/runs/{run}/retry", "operate", runs.retry, "go on from the step where it ended"),
     ApiRoute(
-        "GET", "/jobs", "read", jobs.ls, "jobs, not the done ones", query=("state", "rule", "api", "since", "limit")
+        "GET",
+        "/jobs",
+        "read",
+        jobs.ls,
+        "jobs, not the done ones",
+        query=("state", "rule", "api", "queue", "since", "limit"),
     ),
     ApiRoute("GET", "/jobs/{job}", "read", jobs.show, "one job, with its event, its remedy and what people did"),
     ApiRoute("POST", "/jobs/{job}/retry", "operate", jobs.retry, "make a dead or unknown job due again"),

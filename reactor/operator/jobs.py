@@ -77,6 +77,7 @@ def job_value(job: Job) -> dict[str, Any]:
         "rule": row.rule or None,
         "action": row.action,
         "api": row.api or None,
+        "queue": row.queue,
         "operation": row.operation or None,
         "about": subject(row),
         "event": row.event if row.action != STEP else None,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from reactor.events import Event
 from reactor.rules.cel import Fault, Scope, Template, template
 from reactor.rules.model import Action, CallAction, EmitAction, NotifyAction, PerformAction, RunAction
+from reactor.store.keys import MAIN
 
 
 def _nothing(_cause: Event, _rule: str) -> Mapping[str, Any]:
@@ -91,6 +92,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             PerformAction,
             {"how": "string", "data": "object"},
             rendered=("arguments",),
+            plain=("queue",),
             about="handler",
             granted="handlers",
         ),
@@ -122,6 +124,11 @@ class CompiledAction:
     def operation(self) -> str:
         """The operation of that API; empty for none."""
         return "" if self.kind.about else self.subject.partition(".")[2]
+
+    @property
+    def queue(self) -> str:
+        """The queue whose workers perform it."""
+        return str(self.plain.get("queue", MAIN))
 
     def what(self, arguments: Mapping[str, Any], cause: Event, rule: str) -> dict[str, Any]:
         """What the row asks of its handler, given the rendered arguments, the event it follows from, and by which rule.

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reactor.rules.durations import Duration, milliseconds
+from reactor.store.keys import MAIN
 
 Name = Annotated[
     str,
@@ -73,6 +74,9 @@ class PerformAction(Action):
 
     perform: str = Field(min_length=1, description="The handler's name.")
     arguments: dict[str, Any] = Field({}, description="What the handler asks for; texts may hold ${…}.")
+    queue: Name = Field(
+        MAIN, description="Whose workers perform it: a queue of `queues.yaml`, for what burns CPU or is not trusted."
+    )
 
 
 AnyAction = CallAction | RunAction | NotifyAction | EmitAction | PerformAction

@@ -46,6 +46,9 @@ class Role:
     """`R`: it may look at RQ's keys. `RW`: it may write them."""
 
 
+WORKERS = "rq:worker:*"
+"""Where RQ keeps its workers. Whoever asks whether a queue has one may read them, also stock ones; ours have a prefix."""
+
 WEB_WRITES = ("schema", "log", "seen", "copies", "heard", "process", "processes", "revision", "text")
 
 ACTING = (CHECK, READ, SCRIPTS, WRITE)
@@ -68,6 +71,7 @@ def acl_line(role: Role, instance: str, queue_keys: Sequence[str], password_hash
         keys += [f"~{instance}:*"] if kind == "*" else [f"~{instance}:{kind}", f"~{instance}:{kind}:*"]
     if role.queue:
         keys += [("%R~" if role.queue == "R" else "~") + key for key in queue_keys]
+        keys.append(f"%R~{WORKERS}")
     commands = dict.fromkeys(f"+{command}" for command in " ".join((CONNECT, *role.commands)).split())
     secret = ["on", f"#{password_hash}"] if password_hash else ["off"]
     return " ".join(

@@ -9,18 +9,17 @@ from redis import asyncio as aioredis
 
 from reactor.errors import StoreUnavailable
 from reactor.store.client import available
-from reactor.store.keys import Keys
+from reactor.store.keys import MAIN, Keys
 from reactor.store.scripts import Scripts
 
 LONGEST_PAUSE = 60.0
 """Seconds between two looks at a row that nobody takes."""
 
-FULL = 20
-"""A queue with so many entries gets no second entry of a row: a sweeper without this gate once livelocked."""
-
 COMPARED = 500_000
-"""Entries of a full queue that one look compares to find out which rows' entries were lost; about 5 ms of the server."""
+"""Entries of each queue that one look compares to find out which rows' entries were lost; about 5 ms of the server.
 
+A sweeper that enqueued without looking, row by row as it pleased, once livelocked.
+"""
 
 TIMER = "timer/"
 """Before the id of a timer where it stands beside rows."""
@@ -32,6 +31,7 @@ class Swept:
 
     row: str
     number: int
+    queue: str = MAIN
 
     @property
     def timer(self) -> str:
@@ -41,11 +41,11 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Ripened:
-    """What became of a timer: its outcome, empty when it was not its time, and the rows that are due now."""
+    """What became of a timer: its outcome, empty when it was not its time, and the rows that are due now, with their queues."""
 
     timer: str
     outcome: str
-    rows: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...]
 
 
 class Due:
@@ -62,19 +62,24 @@ class Due:
         self._lifetime = int(lifetime * 1000)
 
     async def sweep(self, queue_key: str, *, count: int = 200) -> list[Swept]:
-        """Take rows that are due, each by one caller only; they are due again, later, should this caller die."""
+        """Take rows that are due, each by one caller only; they are due again, later, should this caller die.
+
+        `queue_key` is RQ's key of the main queue, by which those of the others are known.
+        """
         args = (
             self._keys.row(""),
             count,
             self._sweep_after,
             int(LONGEST_PAUSE * 1000),
-            FULL,
             self._keys.timer(""),
             self._lifetime,
             self._compared,
         )
         flat = await self._scripts.run("sweep", (self._keys.due, queue_key), args)
-        return [Swept(row.decode(), int(number)) for row, number in zip(flat[::2], flat[1::2], strict=True)]
+        return [
+            Swept(row.decode(), int(number), queue.decode() or MAIN)
+            for row, number, queue in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        ]
 
     async def ripen(self, timers: Sequence[str]) -> list[Ripened | StoreUnavailable]:
         """Let timers act whose time has come, each once, whoever asks; one that Redis refuses is in no other's way.
@@ -103,4 +108,4 @@ def _ripened(timer: str, result: Any) -> Ripened | StoreUnavailable:
     if isinstance(result, StoreUnavailable):
         return result
     outcome, *rows = [part.decode() for part in result] or [""]
-    return Ripened(timer, outcome, tuple(rows))
+    return Ripened(timer, outcome, tuple(zip(rows[::2], (queue or MAIN for queue in rows[1::2]), strict=True)))

@@ -33,12 +33,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which jobs: of any of `states`; of a rule, of an API; planned or ended since a time (ms). None: of any."""
+    """Which jobs: of any of `states`; of a rule, of an API, of a queue; planned or ended since a time (ms). None: of any."""
 
     states: tuple[State, ...] = FINISHED + OPEN
     rule: str | None = None
     api: str | None = None
     since: int | None = None
+    queue: str | None = None
 
     def has(self, row: Row) -> bool:
         """Whether a row is one of them."""
@@ -46,6 +47,7 @@ class Wanted:
             row.state in self.states
             and self.rule in (None, row.rule)
             and self.api in (None, row.api)
+            and self.queue in (None, row.queue)
             and (self.since is None or (row.ended or row.created) >= self.since)
         )
 

@@ -1,9 +1,13 @@
 """Every Redis key of the reactor in one table: its type, what it holds, how long it lives. No I/O."""
 
 from dataclasses import dataclass
+from typing import Final
 
 SCHEMA = 1
 """Version of the layout below. A reactor refuses data of a newer version than its own."""
+
+MAIN: Final = "main"
+"""The queue of every row that names no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ TABLE = (
     ),
     Key("{i}:count", "hash", "counters shared by all processes", "for ever"),
 )
-"""The whole layout. RQ's own keys are its own: `rq:queue:{i}` and what belongs to it."""
+"""The whole layout. RQ's own keys are its own: `rq:queue:{i}`, `rq:queue:{i}.{queue}` and what belongs to them."""
 
 
 @dataclass(frozen=True, slots=True)

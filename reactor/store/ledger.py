@@ -15,7 +15,7 @@ from redis import asyncio as aioredis
 
 from reactor.store.client import available
 from reactor.store.histogram import HISTOGRAM
-from reactor.store.keys import Keys
+from reactor.store.keys import MAIN, Keys
 from reactor.store.scripts import Arg, Call, Scripts
 
 LOCK_MARGIN = 60.0
@@ -40,7 +40,7 @@ class Row:
     `audit` says what people did to it: at (ms), by, did (retry, cancel), was (its state then), error.
     `since` is the time of the timer that asked for it (ms). `next` is the row that waits for this one. `retry` is what its
     rule says of further attempts: `attempts`, and `backoff` (ms). `asked_at` is when (ISO) a call went out that must not go
-    out twice, as long as nobody has recorded what it came to.
+    out twice, as long as nobody has recorded what it came to. Workers of its `queue` perform it.
     """
 
     id: str
@@ -65,6 +65,7 @@ class Row:
     next: str | None = None
     retry: Mapping[str, int] = field(default_factory=dict)
     asked_at: str | None = None
+    queue: str = MAIN
 
     @property
     def label(self) -> str:
@@ -189,6 +190,12 @@ class Ledger:
             fields: Any = await self._redis.hgetall(self._keys.row(row))
         return read_row(row, fields) if fields else None
 
+    async def queue_of(self, row: str) -> str:
+        """The queue of a row; the main one of a row that is gone."""
+        async with available():
+            queue: Any = await self._redis.hget(self._keys.row(row), "queue")
+        return queue.decode() if queue else MAIN
+
     async def live(self, rows: Sequence[str]) -> list[bool]:
         """Whether each row is there and has not ended."""
         async with available():
@@ -235,4 +242,5 @@ def read_row(row: str, fields: Mapping[bytes, bytes]) -> Row:
         next=text.get("next"),
         retry=orjson.loads(text.get("retry", "{}")),
         asked_at=text.get("asked_at"),
+        queue=text.get("queue", MAIN),
     )

@@ -12,7 +12,7 @@ import orjson
 from redis import asyncio as aioredis
 
 from reactor.store.client import available
-from reactor.store.keys import Keys
+from reactor.store.keys import MAIN, Keys
 from reactor.store.ledger import Row, read_row
 from reactor.store.scripts import Arg, Call, Scripts
 
@@ -22,7 +22,8 @@ class NewRow:
     """A job as a plan asks for it. `what` is the rendered action: nothing in it is looked up again.
 
     It waits while the gate of its API, or of this operation of it, is closed, and while the row that it `follows` is not
-    done; `next` is the one that follows it. `retry` is what its rule says of further attempts.
+    done; `next` is the one that follows it. `retry` is what its rule says of further attempts. It is performed by a worker of
+    its `queue`.
     """
 
     id: str
@@ -34,6 +35,7 @@ class NewRow:
     follows: str = ""
     next: str = ""
     retry: Mapping[str, int] | None = None
+    queue: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def _fields(row: NewRow, plan: Plan) -> dict[str, str]:
         "follows": row.follows,
         "next": row.next,
         "retry": orjson.dumps(row.retry).decode() if row.retry else "",
+        "queue": row.queue if row.queue != MAIN else "",
     }
     return written | {name: value for name, value in optional.items() if value}
 

@@ -16,7 +16,6 @@ from redis import Redis
 from reactor.embedded import EmbeddedServer
 from reactor.events import Event, Sighting
 from reactor.settings import Settings
-from reactor.store.due import FULL
 from reactor.store.ledger import Ending, Refused, Row
 from reactor.store.plans import Decided, NewRow, Plan
 from reactor.store.resources import Observation
@@ -29,6 +28,8 @@ FAR = 100_000.0
 
 PAST = 1
 QUEUE = "rq:queue:reactor"
+FULL = 20
+"""Entries of a queue that is not short."""
 KIND = "volume"
 API = "daytona"
 BEGAN = 1_700_000_000_000

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -11,10 +10,8 @@ from redis.exceptions import NoPermissionError
 
 from e2e.machine import Machine
 from e2e.process import eventually
+from e2e.users import ROLES, refused, users_of
 from reactor.tokens import new_token
-
-PASSWORD = "correct-horse-battery"
-ROLES = ("web", "dispatch", "work", "read")
 
 
 @pytest.fixture
@@ -26,25 +23,12 @@ def admin(machine: Machine) -> Iterator[Redis]:
 @pytest.fixture
 def users(machine: Machine, admin: Redis) -> dict[str, str]:
     """The URL of each user, made from the printed line."""
-    urls = {}
-    for role in ROLES:
-        words = printed(machine, role)
-        admin.execute_command("ACL", "SETUSER", *words[1:])
-        urls[role] = machine.server.url.replace("unix://", f"unix://{words[1]}:{PASSWORD}@")
-    return urls
-
-
-def printed(machine: Machine, role: str) -> list[str]:
-    ended = machine.run("acl", "--role", role, "--password-stdin", stdin=f"{PASSWORD}\n")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert PASSWORD not in ended.stdout
-    return ended.stdout.split()
+    return users_of(machine, admin)
 
 
 def test_an_event_becomes_a_sandbox_and_no_process_is_refused_anything(
     machine: Machine, admin: Redis, users: dict[str, str]
 ) -> None:
-    admin.execute_command("ACL", "LOG", "RESET")
     with machine.ending_what_starts():
         web = machine.serve("--no-dispatch", REACTOR_REDIS_URL=users["web"])
         others = [machine.start(what, REACTOR_REDIS_URL=users[what]) for what in ("dispatch", "work")]
@@ -82,17 +66,6 @@ def test_the_api_of_a_web_process_shows_but_changes_nothing_under_its_user(
     assert shown == 200
     assert paused == {"web": 503, "dispatch": 200}
     assert httpx2.post(f"{at['dispatch']}/resume", headers=headers, json={}).status_code == 200
-
-
-def refused(admin: Redis) -> list[tuple[str, str]]:
-    log: Any = admin.execute_command("ACL", "LOG")
-    entries = [entry if isinstance(entry, dict) else dict(zip(entry[::2], entry[1::2], strict=True)) for entry in log]
-    return [(str(text(entry, "username")), str(text(entry, "object"))) for entry in entries]
-
-
-def text(entry: dict[Any, Any], name: str) -> str:
-    value = entry.get(name, entry.get(name.encode()))
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 FORBIDDEN: dict[str, tuple[str, ...]] = {

@@ -22,6 +22,8 @@ from reactor.store.ledger import Row
 from reactor.store.plans import NewRow
 
 HANDLERS = """
+import threading
+
 from pydantic import BaseModel
 from reactor.errors import PermanentError
 from reactor.plugins import Job
@@ -31,9 +33,13 @@ class Note(BaseModel):
     urgent: bool = False
 
 calls = []
+lasting = []
 
 def write_note(note: Note, job: Job) -> dict:
     calls.append((note.text, job.attempt))
+    if note.text == "for ever":
+        lasting.append(job.id)
+        threading.Event().wait()
     if note.text == "forbidden":
         raise PermanentError("nobody may write that")
     if job.attempt == 1 and note.text == "at once":
@@ -71,6 +77,7 @@ def configured(tmp_path: Path) -> Callable[[str], Path]:
         (directory / "rules").mkdir(exist_ok=True)
         (directory / "rules" / "r.yaml").write_text(rules, "utf-8")
         (directory / "targets.yaml").write_text("targets: {ops: {url: OPS_URL}}\n", "utf-8")
+        (directory / "queues.yaml").write_text("queues: {heavy: {}}\n", "utf-8")
         secrets = (directory / "secrets.yaml").read_text("utf-8")
         (directory / "secrets.yaml").write_text(secrets + "  OPS_URL: {env: OPS_URL}\n", "utf-8")
         return directory
@@ -260,6 +267,9 @@ async def test_how_a_handler_ends_is_how_its_job_ends(
         ("{notify: ops}", "found no 'text'"),
         ("{emit: volume.created}", "which daytona sends"),
         ("{emit: Nothing}", "found 'Nothing'"),
+        ("{perform: write-note, queue: hevy, arguments: {text: x}}", "did you mean 'heavy'? (declared in queues.yaml)"),
+        ("{perform: write-not, queue: heavy}", "did you mean 'write-note'?"),
+        ("{notify: ops, text: x, queue: heavy}", "found 'queue'"),
         ("{perform: write-not}", "did you mean 'write-note'?"),
         ("{perform: write-note, arguments: {text: 1}}", "input should be a valid string"),
         ("{perform: write-note, arguments: {text: x, urgnt: true}}", "extra inputs are not permitted"),

@@ -26,6 +26,8 @@ NAMES = {
     "reactor_oldest_due_seconds",
     "reactor_oldest_unacknowledged_event_seconds",
     "reactor_queue_jobs",
+    "reactor_queue_length",
+    "reactor_queue_workers",
     "reactor_run_reads_saved_total",
     "reactor_run_reads_total",
     "reactor_run_wake_to_call_seconds_bucket",

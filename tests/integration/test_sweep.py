@@ -1,6 +1,7 @@
 """What is due is given out: to one caller, later and later, and never more than the queue can bear."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from redis import Redis
 from stage import claimed, eventually, new_row, now_ms, planned
 
 from reactor.queue import Ticket
-from reactor.store.due import FULL, Due, Swept
+from reactor.store.due import Due, Swept
 from reactor.store.keys import Keys
 from reactor.store.ledger import Ending
 
 pytestmark = pytest.mark.every_server
 
 KEYS = Keys("reactor")
+
+FULL = 20
+"""Entries of a queue that is not short."""
 
 
 def make_due(redis: Redis) -> None:
@@ -119,27 +123,34 @@ async def test_what_is_finished_or_gone_leaves_the_due_set(opened: Opened, redis
 
 @given(
     rows=st.integers(1, 30),
+    others=st.integers(1, 5),
     lost=st.floats(0, 1),
     running=st.floats(0, 1),
     looks=st.integers(1, 12),
 )
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_recovery_never_makes_the_queue_longer_than_twice_the_rows(
-    opened: Opened, redis: Redis, rows: int, lost: float, running: float, looks: int
+async def test_recovery_never_makes_a_queue_longer_than_twice_its_rows(
+    opened: Opened, redis: Redis, rows: int, others: int, lost: float, running: float, looks: int
 ) -> None:
     redis.flushall()
     ids = await planned(opened, *(new_row(f"row{number}") for number in range(rows)))
+    heavy = [replace(new_row(f"heavy{number}"), queue="heavy") for number in range(others)]
+    await planned(opened, *heavy, entry=f"{now_ms()}-1")
     brief = Due(opened.store.redis, KEYS, sweep_after=0.0, lifetime=60.0)
     for row in ids[: int(rows * running)]:
         await claimed(opened, row)
         redis.hset(KEYS.row(row), "lease", 1)  # its worker is gone
     await opened.queue.enqueue([Ticket(row) for row in ids[int(rows * max(lost, running)) :]])
+    await opened.queue.enqueue([Ticket(row.id, queue="heavy") for row in heavy[int(others * lost) :]])
 
     for _ in range(looks):
         make_due(redis)
-        await opened.queue.enqueue([Ticket(row.row, row.number) for row in await brief.sweep(opened.queue.key)])
+        swept = await brief.sweep(opened.queue.key)
+        await opened.queue.enqueue([Ticket(row.row, row.number, row.queue) for row in swept])
 
-    assert await opened.queue.length() <= 2 * rows
+    lengths = {standing.queue: standing.jobs for standing in await opened.queue.standings()}
+    assert lengths["main"] <= 2 * rows
+    assert others <= lengths["heavy"] <= 2 * others
 
 
 @pytest.mark.parametrize("field", ["enqueued", "lease", "queued", "state"])

@@ -22,6 +22,7 @@ def said(tmp_path: Path, policy: str, action: str = f"call: {CALL}") -> list[str
     shutil.copytree(CONFIG, directory, ignore=shutil.ignore_patterns("rules"))
     (directory / "rules").mkdir()
     (directory / "rules" / "team-a.yaml").write_text(RULE.replace("ACTION", action), "utf-8")
+    (directory / "queues.yaml").write_text("queues: {heavy: {}}\n", "utf-8")
     (directory / "policy.yaml").write_text(f"policy:\n{policy}\n", "utf-8")
     return [str(problem).removeprefix(f"{directory}/") for problem in inspect(directory).problems]
 
@@ -101,3 +102,26 @@ def test_a_pattern_that_fits_no_operation_is_an_error(tmp_path: Path) -> None:
     [found] = said(tmp_path, '  - {files: "*", never: ["daytona.delte*"]}')
 
     assert found.startswith("policy.yaml:2:26: found 'daytona.delte*', which fits no operation")
+
+
+@pytest.mark.parametrize(
+    ("granted", "queue", "refused"),
+    [("heavy-*", "heavy-1", False), ("heavy-*", "main", True), ("main", "main", False), (None, "heavy-1", False)],
+)
+def test_handlers_perform_on_queues_that_are_granted(granted: str | None, queue: str, refused: bool) -> None:
+    action = CompiledAction(KINDS["perform"], "open-ticket", template({}, Scope({}))[0], {"queue": queue})
+
+    found = list(policy_faults(Grant.model_validate({"files": "*", "queues": granted}), [action], {}))
+
+    said = f"found the queue {queue!r}, which policy.yaml does not let this file use: it may use heavy-*"
+    assert [fault.message for fault in found] == [said] * refused
+
+
+def test_what_performs_on_no_queue_of_ones_choice_needs_no_grant_of_queues(tmp_path: Path) -> None:
+    assert said(tmp_path, '  - {files: "*", queues: [heavy]}', "notify: ops-slack\n        text: hello") == []
+
+
+def test_a_pattern_that_fits_no_queue_is_an_error(tmp_path: Path) -> None:
+    [found] = said(tmp_path, '  - {files: "*", queues: ["hevy"]}')
+
+    assert found == "policy.yaml:2:27: found 'hevy', which fits no queue: queues.yaml declares heavy"

@@ -29,7 +29,7 @@ def test_what_rq_writes_for_our_job_is_read() -> None:
     "data",
     [
         ["os.system", None, ["echo", 1], {}],
-        ["reactor.worker.perform_all", None, ["row1", 0], {}],
+        ["reactor.stock.perform_all", None, ["row1", 0], {}],
         [PERFORM, "instance", ["row1", 0], {}],
         [PERFORM, None, ["row1", 0], {"more": 1}],
         [PERFORM, None, ["row1"], {}],

@@ -3,7 +3,7 @@
 -- and its findings exist from then on, or never. What it needs it carries; what was decided since does not change it.
 -- KEYS timer, due, count
 -- ARGV timer id, sweep after (ms), row prefix, times prefix, lifetime (ms)
--- Returns {outcome, row id, row id, ...} of the rows that are due now; nothing when it is not its time, or was before.
+-- Returns {outcome, row id, its queue (''main'': ), row id, ...} of the rows that are due now; nothing when it is not its time, or was before.
 -- @include flow
 local state, at, decision, entry, events = unpack(redis.call('HMGET', KEYS[1], 'state', 'at', 'decision', 'entry', 'events'))
 local member = 'timer/' .. ARGV[1]
@@ -45,6 +45,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('ZREM', KEYS[2], member)
 local out = {outcome}
 for _, row in ipairs(outcome == 'planned' and d.rows or {}) do
-  if not row.waits then out[#out + 1] = row[1] end
+  if not row.waits then
+    out[#out + 1] = row[1]
+    out[#out + 1] = row.queue or ''
+  end
 end
 return out

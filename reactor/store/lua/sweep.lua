@@ -1,22 +1,20 @@
 #!lua flags=allow-oom
 -- Guarantees: each due row is given out once per look, to one caller, and looked at later and later while nobody takes it;
--- a row that may stand in the queue gets no second entry when that is full, or twice as long as there are rows, unless its
--- entry is looked for in the queue and not found: what RQ lost waits for no other row.
+-- a row that may stand in its queue gets another entry only if its own is looked for in that queue and not found. So no queue
+-- gets longer than twice its rows, and what RQ lost waits for no other row.
 -- Of the rows that wait for one resource, one at a time is given out to look; the others wait on, up to their deadline.
 -- A timer whose time has come is given out like a row. A row that waits for another one is not: it goes on or is cancelled as that
 -- one ended, should whoever ended it not have seen to that.
--- KEYS due, RQ queue
--- ARGV row prefix, how many, look again after (ms), longest pause (ms), queue depth that counts as full, timer prefix, lifetime (ms),
---      queue entries to compare at most
--- Returns row id or timer/id, number of this enqueue, row id, number, ...
+-- KEYS due, RQ's main queue; the key of each other queue is that one's, a dot, and the queue's name.
+-- ARGV row prefix, how many, look again after (ms), longest pause (ms), timer prefix, lifetime (ms), entries of each queue to
+--      compare at most
+-- Returns row id or timer/id, number of this enqueue, the row's queue ('' for the main one), row id, ...
 -- @include chain
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local depth = redis.call('LLEN', KEYS[2])
-local most = 2 * redis.call('ZCARD', KEYS[1]) - depth
-local room = math.min(ARGV[5] - depth, most)
-local compare = tonumber(ARGV[8])
-local c = {now = now, sweep = ARGV[3], lifetime = ARGV[7], row = ARGV[1], due = KEYS[1]}
+local live = redis.call('ZCARD', KEYS[1])
+local queues = {}
+local c = {now = now, sweep = ARGV[3], lifetime = ARGV[6], row = ARGV[1], due = KEYS[1]}
 local out = {}
 
 -- Whether somebody else looks at what a row waits for. Who finds nobody does it, for as long as looks are apart.
@@ -28,20 +26,25 @@ local function looked_at(key, row)
   return true
 end
 
+local function give(member, number, queue)
+  out[#out + 1] = member
+  out[#out + 1] = number
+  out[#out + 1] = queue or ''
+end
+
 local function again(looks)
   return now + math.min(ARGV[3] * 2 ^ math.min(tonumber(looks) or 0, 10), ARGV[4])
 end
 
 local function look_at_timer(member)
-  local key = ARGV[6] .. string.sub(member, 7)
+  local key = ARGV[5] .. string.sub(member, 7)
   local state, looks = unpack(redis.call('HMGET', key, 'state', 'looks'))
   if state ~= 'waiting' then
     redis.call('ZREM', KEYS[1], member)
     return
   end
   redis.call('ZADD', KEYS[1], again(looks), member)
-  out[#out + 1] = member
-  out[#out + 1] = redis.call('HINCRBY', key, 'looks', 1)
+  give(member, redis.call('HINCRBY', key, 'looks', 1))
 end
 
 local function look_at_chain(row, before)
@@ -54,20 +57,30 @@ local function look_at_chain(row, before)
   end
 end
 
+-- A queue as it is now: its key, its depth, how many entries it may still get, and how many may still be compared.
+local function queue_of(name)
+  local key = KEYS[2] .. (name and '.' .. name or '')
+  if not queues[key] then
+    local depth = redis.call('LLEN', key)
+    queues[key] = {key = key, depth = depth, room = 2 * live - depth, compare = tonumber(ARGV[7])}
+  end
+  return queues[key]
+end
+
 -- An entry is named after its row and the number of its enqueue; one made when the row was planned or woken has number 0.
-local function lost(row, enqueued)
-  compare = compare - 2 * depth
-  if compare < 0 or most <= 0 then return false end
+local function lost(row, enqueued, queue)
+  queue.compare = queue.compare - 2 * queue.depth
+  if queue.compare < 0 or queue.room <= 0 then return false end
   for _, number in ipairs({enqueued, '0'}) do
-    if redis.call('LPOS', KEYS[2], row .. '-' .. number) then return false end
+    if redis.call('LPOS', queue.key, row .. '-' .. number) then return false end
   end
   return true
 end
 
 for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
   local key = ARGV[1] .. row
-  local state, queued, enqueued, lease, follows =
-    unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease', 'follows'))
+  local state, queued, enqueued, lease, follows, name =
+    unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease', 'follows', 'queue'))
   if string.sub(row, 1, 6) == 'timer/' then
     look_at_timer(row)
   elseif state == 'waiting' and follows then
@@ -78,11 +91,11 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
     redis.call('ZADD', KEYS[1], lease, row)
   elseif not (state == 'waiting' and looked_at(key, row)) then
     redis.call('ZADD', KEYS[1], again(enqueued), row)
-    if queued == '0' or room > 0 or lost(row, enqueued or '0') then
-      out[#out + 1] = row
-      out[#out + 1] = redis.call('HINCRBY', key, 'enqueued', 1)
+    local queue = queue_of(name)
+    if queued == '0' or lost(row, enqueued or '0', queue) then
+      give(row, redis.call('HINCRBY', key, 'enqueued', 1), name)
       redis.call('HSET', key, 'state', state == 'waiting' and 'due' or state, 'queued', 1)
-      room, most = room - 1, most - 1
+      queue.room = queue.room - 1
     end
   end
 end

@@ -49,6 +49,7 @@ local function put(c, d, since)
       fields[#fields + 1] = name
       fields[#fields + 1] = value
       if name == 'follows' then row.waits = true end
+      if name == 'queue' then row.queue = value end
     end
     if since then
       fields[#fields + 1] = 'since'
