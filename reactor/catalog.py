@@ -50,9 +50,10 @@ class Catalog:
                     return described(*found[0])
         return None
 
-    def names(self, reference: OperationRef) -> Iterable[str]:
-        """All operations in the form in which one is meant, by id or by method and path, for messages."""
-        operations = [each for api in self.apis.values() for each in api.openapi.operations.values()]
+    def names(self, reference: OperationRef, source: Source | None) -> Iterable[str]:
+        """The operations of where one is looked for, in the form in which it is meant: by id, or method and path."""
+        searched = {api.name: api for apis in self._places(source) for api in apis}
+        operations = [each for api in searched.values() for each in api.openapi.operations.values()]
         return sorted({f"{each.method} {each.path}" if reference.path else each.id for each in operations})
 
     def message(self, reference: OperationRef, source: Source | None) -> Message | None:
@@ -80,10 +81,19 @@ class Catalog:
         if source and (meant := self.meant(source)):
             yield meant
             yield [api for api in self.apis.values() if _url_match(api, source)]
+            yield self._below(meant)
             return
         names = {api.name for each in self.sources for api in self.meant(each)}
-        yield [api for api in self.apis.values() if api.name in names]
+        named = [api for api in self.apis.values() if api.name in names]
+        yield named
+        yield self._below(named)
         yield list(self.apis.values())
+
+    def _below(self, apis: Iterable[Api]) -> list[Api]:
+        """The APIs of the resources of some others, which tell their servers: a sandbox's own, of Daytona."""
+        names = {api.name for api in apis}
+        servers = ((api, api.provider.server.told_by) for api in self.apis.values())
+        return [api for api, told in servers if told and told.operation.partition(".")[0] in names]
 
     def meant(self, source: Source) -> list[Api]:
         """The APIs that a source means: those that know its URL best, or else its name; of several its name decides."""

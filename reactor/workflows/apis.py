@@ -112,8 +112,8 @@ class Apis(Protocol):
     def operation(self, reference: OperationRef, source: Source | None) -> Operation | None:
         """The operation meant by a document; `source` is None when it does not say where to look."""
 
-    def names(self, reference: OperationRef) -> Iterable[str]:
-        """All operations in the form in which one is meant, by id or by method and path, for messages."""
+    def names(self, reference: OperationRef, source: Source | None) -> Iterable[str]:
+        """The operations of where one is looked for, in the form in which it is meant, for messages."""
 
     def message(self, reference: OperationRef, source: Source | None) -> Message | None:
         """The event that is meant by the channel, or the operation on one, of a document."""

@@ -108,9 +108,10 @@ def _message(document: Document, reference: OperationRef, apis: Apis) -> Message
 
 
 def _operation(document: Document, reference: OperationRef, apis: Apis) -> Operation:
-    operation = apis.operation(reference, document.sources.get(reference.source or ""))
+    source = document.sources.get(reference.source or "")
+    operation = apis.operation(reference, source)
     if operation is None:
-        raise ConfigError(expected_one_of(str(reference), apis.names(reference)))
+        raise ConfigError(expected_one_of(str(reference), apis.names(reference, source)))
     return operation
 
 

@@ -131,6 +131,25 @@ def test_in_the_api_of_its_source_another_name_is_known_and_other_apis_are_not_a
     assert meant(OperationRef("x", id="GetOther"), source) == "nothing"
 
 
+def test_what_a_resource_offers_on_a_server_of_its_own_is_of_the_api_that_tells_it() -> None:
+    server = {"url": "https://example.com", "told_by": {"operation": "things.getThing", "parameter": "thing"}}
+    inside = api("inside", {"run": "POST /things/{thing}/run", "list": "GET /files"}, server=server)
+    outside = api("outside", {"run": "POST /run"})
+    catalog = Catalog({"things": THINGS, "inside": inside, "outside": outside})
+    source = Source("x", "things.json", "openapi")
+
+    assert meant(OperationRef("x", id="run"), source, catalog) == "inside.run"
+    assert meant(OperationRef("x", id="list"), source, catalog) == "things.list"
+    assert meant(OperationRef("x", path="/run", method="POST"), source, catalog) == "nothing"
+    assert {"run", "makeThing"} <= set(catalog.names(OperationRef("x", id="rnu"), source))
+
+
+def test_only_names_of_where_it_was_looked_for_are_offered() -> None:
+    source = Source("x", "things.json", "openapi")
+
+    assert "GetOther" not in set(CATALOG.names(OperationRef("x", id="GetOther"), source))
+
+
 def test_the_apis_of_a_document_come_before_all_others() -> None:
     sources = "sourceDescriptions: [{name: a, url: things.json}, {name: b, url: unknown.json}]"
     text = arazzo("- {stepId: one, operationId: readThing}").replace(
@@ -236,7 +255,7 @@ def test_the_keys_of_the_document_authenticate() -> None:
 
 
 def test_the_names_are_those_of_all_operations_once() -> None:
-    names = list(CATALOG.names(OperationRef(None, id="x")))
+    names = list(CATALOG.names(OperationRef(None, id="x"), None))
 
     assert names.count("list") == 1
     assert {"makeThing", "GetOther"} < set(names)
