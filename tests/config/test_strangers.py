@@ -15,6 +15,7 @@ STRANGERS = ROOT / "tests" / "data" / "arazzo" / "strangers"
 CATALOG = Catalog(load_config(ROOT / "config").apis)
 
 WAITS = {
+    "back-and-forth": {"check"},
     "backup": set(),
     "blueprint": {"pollBuild", "running"},
     "blueprint-as-text": {"built"},
@@ -26,6 +27,7 @@ WAITS = {
     "delete-destroyed": {"untilGone"},
     "delete-volume": {"untilDeleted", "untilRemoved"},
     "exec": {"wait"},
+    "exec-by-reads": {"up", "poll"},
     "fork": {"ready"},
     "freeze-and-thaw": {"stopped", "archived", "started"},
     "heard": set(),
@@ -46,6 +48,7 @@ WAITS = {
     "suspend": {"waitSuspended", "waitRunning"},
     "toolbox": {"started"},
     "unquoted": set(),
+    "wake-and-use": {"started"},
 }
 
 

@@ -42,6 +42,9 @@ INPUTS: dict[str, dict[str, Any]] = {
     "freeze-and-thaw": {"sandbox": "frozen"},
     "capture-listed": {"sandboxName": "seen", "snapshotName": "listed"},
     "blueprint-as-text": {},
+    "wake-and-use": {"sandbox": "asleep"},
+    "exec-by-reads": {},
+    "back-and-forth": {"box": "busy"},
 }
 CHOSEN = {
     "shared-volume": "shared",
@@ -49,11 +52,13 @@ CHOSEN = {
     "nested": "environment",
     "clean-up": "provision",
     "freeze-and-thaw": "thaw",
+    "wake-and-use": "reviveAndRead",
 }
 GIVEN = (
     *(("sandbox", name, "started") for name in ("captured", "parent", "cold", "small", "unwanted", "unloved", "tired")),
     ("sandbox", "kept", "stopped"),
-    *(("sandbox", name, "started") for name in ("frozen", "seen")),
+    *(("sandbox", name, "started") for name in ("frozen", "seen", "busy")),
+    ("sandbox", "asleep", "stopped"),
     ("snapshot", "resting", ""),
     ("sandbox", "archived", "archived"),
     ("sandbox", "broken", "error"),
@@ -87,6 +92,9 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "freeze-and-thaw": {"before": "archived", "after": "started"},
     "capture-listed": {"state": "active", "name": "listed"},
     "blueprint-as-text": {"status": "build_complete"},
+    "wake-and-use": {"said": "up\n"},
+    "exec-by-reads": {"exit": 0, "out": "done\n"},
+    "back-and-forth": {"state": "started"},
 }
 
 

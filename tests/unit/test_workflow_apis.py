@@ -70,7 +70,7 @@ class KnownApis:
     def operation(self, reference: OperationRef, source: Source | None) -> Operation | None:
         return next((operation for operation in OPERATIONS if operation.id == reference.id), None)
 
-    def names(self, reference: OperationRef) -> Iterable[str]:
+    def names(self, reference: OperationRef, source: Source | None) -> Iterable[str]:
         return [operation.id for operation in OPERATIONS]
 
     def message(self, reference: OperationRef, source: Source | None) -> Message | None:
