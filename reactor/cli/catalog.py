@@ -4,7 +4,9 @@ Writes nothing, calls nothing.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -95,6 +97,11 @@ def complete_type(ctx: click.Context, param: click.Parameter, incomplete: str) -
     known = {name for api in apis for resource in api.provider.resources.values() for name in resource.events}
     known |= {name for api in apis if api.webhooks for name in api.webhooks.webhooks}
     return sorted(name for name in known if name.startswith(incomplete))
+
+
+def type_option(meaning: str) -> Callable[..., Any]:
+    """`--type 'volume.*'`, as `event_type`."""
+    return click.option("--type", "event_type", default="", metavar="GLOB", shell_complete=complete_type, help=meaning)
 
 
 def _documents(ctx: click.Context) -> dict[str, Path]:

@@ -41,7 +41,10 @@ def dev(data: Path, config: Path | None, port: int, emulator_port: int, time_sca
     with ExitStack() as stack:
         plan = FleetPlan(data, directory_of(config), time_scale, port, emulator_port, log=sys.stderr)
         fleet = plan.start(stack)
-        click.echo(_greeting(fleet))
+        environment = data / "env"
+        environment.touch(0o600)
+        environment.write_text(_exports(fleet.environment), "utf-8")
+        click.echo(_greeting(fleet, environment))
         try:
             while True:
                 fleet.check()
@@ -50,7 +53,7 @@ def dev(data: Path, config: Path | None, port: int, emulator_port: int, time_sca
             click.echo("\nending …")
 
 
-def _greeting(fleet: Fleet) -> str:
+def _greeting(fleet: Fleet, environment: Path) -> str:
     key, api = EmulatorSettings().api_key, f"{fleet.emulator_url}/api"
     return f"""
   webhooks   {fleet.web_url}/webhooks/daytona
@@ -66,17 +69,20 @@ Three things to try:
   3. Watch the queue as RQ sees it (rq is in .venv/bin):
      rq info -u '{fleet.server.url}'
 
-In another terminal, `reactor events ls`, `reactor jobs ls`, `reactor explain` and the like work after
-  export {_exported(fleet.environment)}
+In another terminal, every command finds this reactor after
+  . {shlex.quote(str(environment.absolute()))}
+Begin with `reactor status`, `reactor events ls` and `reactor jobs ls`.
 
 Ctrl-C ends everything.
 """
 
 
-def _exported(environment: Mapping[str, str]) -> str:
-    """What tells a command in another terminal where this reactor is, from whatever directory it is called."""
-    where = {
-        "REACTOR_REDIS_URL": environment["REACTOR_REDIS_URL"],
-        "REACTOR_CONFIG": str(Path(environment["REACTOR_CONFIG"]).absolute()),
-    }
-    return " ".join(f"{name}={shlex.quote(value)}" for name, value in where.items())
+NAMED = ("REACTOR_REDIS_URL", "REACTOR_PRIVATE_NETWORKS")
+PREFIXES = ("DAYTONA_", "RUNLOOP_")
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """What tells a shell in another terminal where this reactor and its APIs are, from whatever directory it is called."""
+    told = {name: value for name, value in environment.items() if name in NAMED or name.startswith(PREFIXES)}
+    told["REACTOR_CONFIG"] = str(Path(environment["REACTOR_CONFIG"]).absolute())
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(told.items()))

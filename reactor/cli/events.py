@@ -6,16 +6,18 @@ from pathlib import Path
 import click
 
 from reactor.cli.batch import Batch, each_of
-from reactor.cli.catalog import config_option, json_option
+from reactor.cli.catalog import config_option, json_option, type_option
 from reactor.cli.looking import completing, looked
 from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines, print_table
-from reactor.operator.events import event_detail, event_found, event_value, retry_event
+from reactor.operator.events import Sought, event_detail, event_found, event_value, listed, retry_event
 from reactor.store.logged import Logged
 from reactor.store.store import Store
 
 EXAMPLES = """\b
 Examples:
   reactor events ls
+  reactor events ls --resource build-7      by the name or the id of the volume, snapshot or sandbox
+  reactor events ls --type 'volume.*' --limit 10
   reactor events ls --aside
   reactor events show 1763786000123-0
   reactor events retry 1763786000123-0
@@ -39,23 +41,38 @@ def events() -> None:
 
 @events.command(epilog=EXAMPLES)
 @click.option("--aside", is_flag=True, help="Those that nobody could decide on.")
+@type_option("Those of this type; `*` matches any part.")
+@click.option("--resource", default="", metavar="ID|NAME", help="Those of the resource with this id or name.")
 @limit_option
 @config_option
 @json_option
-def ls(aside: bool, limit: int, config: Path | None, as_json: bool) -> None:
-    """List events, the newest first, with their verdict and how many jobs followed."""
-    found = looked(config, lambda store: (store.logged.aside if aside else store.logged.newest)(count=limit))
+def ls(aside: bool, event_type: str, resource: str, limit: int, config: Path | None, as_json: bool) -> None:
+    """List events, the newest first: what each tells, its verdict, and how many jobs followed."""
+    sought = Sought(event_type, resource)
+    found = looked(config, lambda store: listed(store, sought, aside=aside, count=limit))
     if as_json:
         print_json([event_value(each) for each in found])
     elif found:
-        print_table(("EVENT", "ACCEPTED", "TYPE", "RESOURCE", "VERDICT", "JOBS", "ID"), map(_line, found))
+        print_table(HEADING, map(_line, found))
+    else:
+        click.echo(NONE["aside" if aside else "sought" if event_type or resource else "any"], err=True)
+
+
+HEADING = ("EVENT", "ACCEPTED", "TYPE", "NAME", "STATES", "VERDICT", "JOBS", "RESOURCE", "ID")
+
+NONE = {
+    "aside": "no event is set aside",
+    "sought": "the log has no such event: `reactor events ls` lists all, `reactor reconcile --dry-run` what no webhook told",
+    "any": "the log is empty: `reactor status` says whether webhooks come and are refused",
+}
 
 
 def _line(logged: Logged) -> tuple[str, ...]:
     value = event_value(logged)
     verdict = "set aside" if logged.aside else value["verdict"] or "not yet"
-    told = (value["entry"], clock(value["accepted"]), value["type"] or "?", value["resource"] or "-")
-    return (*told, verdict, str(value["jobs"]), value["id"])
+    told = (value["type"] or "?", value["name"] or "-", " → ".join(value["states"]) or "-")
+    place = (value["entry"], clock(value["accepted"]))
+    return (*place, *told, verdict, str(value["jobs"]), value["resource"] or "-", value["id"])
 
 
 @events.command(epilog=EXAMPLES)

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import complete_rule, config_option, json_option, settings_of
+from reactor.cli.catalog import complete_rule, config_option, json_option
 from reactor.cli.events import event_argument
-from reactor.cli.looking import looked
+from reactor.cli.looking import known, looked
 from reactor.cli.shown import clock, print_json, print_text
-from reactor.config import load_config
 from reactor.operator.events import event_found
 from reactor.operator.explain import explain as explain_event
 from reactor.operator.explain import explanation_value
@@ -36,10 +35,10 @@ def explain(event: str, rule: str, config: Path | None, as_json: bool) -> None:
     Then what the rule's controls said, its jobs, and whether it would fire by the rules of now. EVENT is a signed id or a
     place in the log (`reactor events ls`).
     """
-    known = load_config(settings_of(config).config)
 
     async def look(store: Store) -> dict[str, Any]:
-        return explanation_value(await explain_event(store, known, await event_found(store, event), rule))
+        rules = await known(store, config)
+        return explanation_value(await explain_event(store, rules, await event_found(store, event), rule))
 
     value = looked(config, look)
     if as_json:

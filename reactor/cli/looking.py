@@ -11,8 +11,10 @@ from typing import TypeVar
 
 import click
 
-from reactor.cli.catalog import settings_of
-from reactor.errors import ReactorError, StoreUnavailable
+from reactor.cli.catalog import loaded, settings_of
+from reactor.config import Config
+from reactor.errors import ConfigError, ReactorError, StoreUnavailable
+from reactor.operator.status import in_force
 from reactor.store.store import Store
 from reactor.telemetry import configure_logs
 
@@ -44,6 +46,23 @@ def looked(config: Path | None, look: Callable[[Store], Awaitable[Seen]]) -> See
             return await look(store)
 
     return asyncio.run(run())
+
+
+async def known(store: Store, config: Path | None) -> Config:
+    """The configuration here; while that can't be used, the one that the processes run, and a warning.
+
+    Raises ConfigError when no process runs one, StoreUnavailable.
+    """
+    try:
+        return loaded(config)
+    except ConfigError as error:
+        found = await in_force(store)
+        if found is None:
+            raise
+        click.echo(
+            f"warning: {error.problems[0]}; what follows is by the revision in force, {found.revision}", err=True
+        )
+        return found
 
 
 def completing(names: Callable[[Store], Awaitable[Iterable[str]]]) -> Completion:

@@ -109,5 +109,5 @@ def _print(pauses: Sequence[Pause], *, as_json: bool) -> None:
 
 
 def _line(pause: Pause) -> tuple[str, ...]:
-    until = clock(pause.until) if pause.until else "resumed"
+    until = clock(pause.until) if pause.until else "until resumed"
     return (str(pause.scope), clock(pause.at), until, f"{pause.held} jobs", pause.by, pause.reason)

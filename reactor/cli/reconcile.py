@@ -52,6 +52,12 @@ async def _reconciled(api: str | None, dry_run: bool, config: Path | None) -> li
     names = reconciled_apis(live.config)
     if api and api not in names:
         raise ReactorError(f"{expected_one_of(api, names)}: an API with a key, and kinds of resources that it lists")
+    if not names:
+        keys = [api.key.name for api in live.config.apis.values() if api.key]
+        raise ReactorError(
+            "no API can be compared: none has both its key here and kinds that it lists; "
+            f"set one of {', '.join(keys)}, as config/secrets.yaml says"
+        )
     client = ApiClient(connections=8, private=settings.private)
     try:
         async with opened(settings) as (store, _):

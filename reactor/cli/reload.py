@@ -2,16 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from reactor.cli.catalog import config_option, json_option, settings_of
+from reactor.cli.catalog import config_option, json_option, loaded
 from reactor.cli.looking import looked
-from reactor.cli.shown import Length, print_json
-from reactor.config import Config, load_config
-from reactor.errors import ReactorError
+from reactor.cli.shown import Length, print_json, print_text
+from reactor.config import Config
+from reactor.errors import ConfigError, ReactorError
 from reactor.store.revisions import Process
 from reactor.store.store import Store
 
@@ -38,12 +39,16 @@ def reload(config: Path | None, wait: float | None, accept_shrink: bool, as_json
     Processes look at their directories by themselves every few seconds and bring what is sound into force; nothing has
     to be told to them but that a much smaller set of rules is meant.
     """
-    here = load_config(settings_of(config).config)
+    try:
+        here = loaded(config)
+    except ConfigError as error:
+        print_text(_table(looked(config, lambda store: store.revisions.processes()), ""))
+        raise ReactorError(f"what is here can't come into force:\n{error}") from error
     processes = looked(config, lambda store: _compared(store, here, wait or 0.0, accept_shrink))
     if as_json:
         print_json({"here": here.revision, "processes": [asdict(each) for each in processes]})
     else:
-        click.echo("\n".join(_lines(here, processes, accept_shrink)))
+        print_text(_lines(here, processes, accept_shrink))
     if wait is not None and not _everywhere(here, processes):
         raise ReactorError(f"after {wait:g} s not every process runs revision {here.revision}")
 
@@ -69,8 +74,14 @@ def _lines(here: Config, processes: list[Process], accepted: bool) -> list[str]:
         lines.append(
             f"Accepted: revision {here.revision} may have far fewer rules. It comes into force within seconds."
         )
+    return [*lines, *_table(processes, here.revision)]
+
+
+def _table(processes: Sequence[Process], here: str) -> Iterator[str]:
+    """A line for each process, and what it refuses; `here` is the revision of the directory here, if it has one."""
     for process in processes:
-        said = "" if process.revision == here.revision else "  (not what is here)"
-        lines.append(f"{process.role:<12}{process.revision}  {process.rules} rules  on {process.host}{said}")
-        lines += [f"  refuses: {line}" for line in process.refused.splitlines()]
-    return lines if processes else [*lines, "no process runs"]
+        said = "" if process.revision == here else "  (not what is here)"
+        yield f"{process.role:<12}{process.revision}  {process.rules} rules  on {process.host}{said}"
+        yield from (f"  refuses: {line}" for line in process.refused.splitlines())
+    if not processes:
+        yield "no process runs"

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from reactor.cli.catalog import complete_type, config_option, json_option, settings_of
+from reactor.cli.catalog import config_option, json_option, type_option
 from reactor.cli.events import complete_event
-from reactor.cli.looking import looked
+from reactor.cli.looking import known, looked
 from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
 from reactor.config import Config, load_config
 from reactor.errors import ReactorError
@@ -44,15 +44,7 @@ Examples:
 @click.argument("event", nargs=-1, metavar="[EVENT]...", shell_complete=complete_event)
 @since_option("Events accepted so long ago or later: 2h, 7d.")
 @click.option("--until", type=Length(), help="Events accepted so long ago or earlier.")
-@click.option(
-    "--type",
-    "event_type",
-    default="*",
-    show_default=True,
-    metavar="GLOB",
-    shell_complete=complete_type,
-    help="Of these types only.",
-)
+@type_option("Of this type only; `*` matches any part.")
 @click.option("--dry-run", is_flag=True, help="Show which jobs the rules of now ask for, and replay nothing.")
 @yes_option
 @config_option
@@ -67,8 +59,11 @@ def replay(config: Path | None, **given: Any) -> None:
     asked = _Replay(**given)
     if bool(asked.event) == (asked.since is not None):
         raise click.UsageError("name events, or a span with --since")
-    known = load_config(settings_of(config).config)
-    looked(config, lambda store: asked.do(store, known))
+
+    async def do(store: Store) -> None:
+        await asked.do(store, await known(store, config))
+
+    looked(config, do)
 
 
 @dataclass(frozen=True)
@@ -83,10 +78,10 @@ class _Replay:
     yes: bool
     as_json: bool
 
-    async def do(self, store: Store, known: Config) -> None:
+    async def do(self, store: Store, rules: Config) -> None:
         """Show what would follow, or ask and do it."""
-        found = await self._meant(store, known)
-        previews = [preview(known, each) for each in found]
+        found = await self._meant(store, rules)
+        previews = [preview(rules, each) for each in found]
         if self.dry_run:
             _print_dry(previews, as_json=self.as_json)
             return
@@ -95,10 +90,10 @@ class _Replay:
             agreed(f"{len(found)} events would be replayed; their rules ask for {jobs} jobs. Do it?")
         _print_done(await replay_events(store, found, operator()), as_json=self.as_json)
 
-    async def _meant(self, store: Store, known: Config) -> list[Logged]:
+    async def _meant(self, store: Store, rules: Config) -> list[Logged]:
         if self.event:
             return [await event_found(store, each) for each in self.event]
-        return await events_in(store, known, Span(_ago(self.since) or 0, _ago(self.until), self.event_type))
+        return await events_in(store, rules, Span(_ago(self.since) or 0, _ago(self.until), self.event_type or "*"))
 
 
 def _print_done(entries: Sequence[Entry], *, as_json: bool) -> None:

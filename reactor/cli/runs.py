@@ -124,6 +124,9 @@ def ls(limit: int, config: Path | None, as_json: bool) -> None:
         print_json([run_value(run) for run in found])
         return
     rows = [(run.id, clock(run.started), run.workflow, run_status(run), _step(run), run.because) for run in found]
+    if not rows:
+        click.echo("no run is kept; `reactor runs start` starts one", err=True)
+        return
     print_table(("RUN", "STARTED", "WORKFLOW", "STATE", "STEP", "BECAUSE"), rows)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from reactor.operator.events import told_by
 from reactor.rules.wording import summary
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
@@ -53,10 +52,8 @@ def calls_of(calls: Sequence[Mapping[str, Any]]) -> Iterator[Happened]:
 def events_of(entries: Sequence[Entry]) -> Iterator[Happened]:
     """The events that were accepted."""
     for entry in entries:
-        data = orjson.loads(entry.body)
-        subject = data.get("name") or data.get("id")
-        states = [data[field] for field in ("oldState", "newState", "state") if field in data]
-        yield entry.accepted / 1000, "event", str(data.get("event")), f"{subject}  {' → '.join(states)}"
+        told = told_by(entry)
+        yield entry.accepted / 1000, "event", str(told.type), f"{told.name or told.id}  {' → '.join(told.states)}"
 
 
 def _jobs(rows: Sequence[Row]) -> Iterator[Happened]:

@@ -4,7 +4,7 @@ from reactor.errors import RequestRejected
 from reactor.http_api.api import Answer, Asked
 from reactor.http_api.asking import limit_of
 from reactor.http_api.parts import Parts
-from reactor.operator.events import event_detail, event_found, event_value, retry_event
+from reactor.operator.events import Sought, event_detail, event_found, event_value, listed, retry_event
 from reactor.operator.explain import explain as explain_event
 from reactor.operator.explain import explanation_value
 
@@ -14,8 +14,8 @@ async def ls(parts: Parts, asked: Asked) -> Answer:
     aside = asked.query.get("aside", "false")
     if aside not in ("true", "false"):
         raise RequestRejected(400, "bad_parameter", f"aside: found {aside[:20]!r}, expected true or false")
-    logged = parts.store.logged
-    found = await (logged.aside(count=limit_of(asked)) if aside == "true" else logged.newest(count=limit_of(asked)))
+    sought = Sought(asked.query.get("type", ""), asked.query.get("resource", ""))
+    found = await listed(parts.store, sought, aside=aside == "true", count=limit_of(asked))
     return Answer([event_value(each) for each in found])
 
 

@@ -21,7 +21,9 @@ ROUTES = (
     ApiRoute("GET", "/jobs/{job}", "read", jobs.show, "one job, with its event, its remedy and what people did"),
     ApiRoute("POST", "/jobs/{job}/retry", "operate", jobs.retry, "make a dead or unknown job due again"),
     ApiRoute("POST", "/jobs/{job}/cancel", "operate", jobs.cancel, "give a job up for good"),
-    ApiRoute("GET", "/events", "read", events.ls, "events, the newest first", query=("aside", "limit")),
+    ApiRoute(
+        "GET", "/events", "read", events.ls, "events, the newest first", query=("aside", "type", "resource", "limit")
+    ),
     ApiRoute("GET", "/events/{event}", "read", events.show, "one event, with its payload, verdict and plan"),
     ApiRoute("GET", "/events/{event}/explain", "read", events.explain, "why it led to what it did", query=("rule",)),
     ApiRoute("POST", "/events/{event}/retry", "operate", events.retry, "decide again on what was set aside"),

@@ -1,12 +1,13 @@
 """Events of the log: what is shown of one, and how one that was set aside is decided on again."""
 
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import orjson
 import structlog
 
-from reactor.errors import DeliveryRejected, NotPossible
-from reactor.events import Event
+from reactor.errors import NotPossible
 from reactor.operator.found import found
 from reactor.store.log import Entry
 from reactor.store.logged import Logged
@@ -18,6 +19,49 @@ REFUSALS = {
     "not aside": "was not set aside; `reactor events ls --aside` lists those that are",
     "gone": "is in the log no longer",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which events: of a type, which may be a glob; of the resource with this id or name. Empty: of any."""
+
+    type: str = ""
+    resource: str = ""
+
+    def has(self, entry: Entry) -> bool:
+        """Whether an event is one of them, as its payload says."""
+        told = told_by(entry)
+        return (not self.type or fnmatchcase(told.type or "", self.type)) and (
+            not self.resource or self.resource in (told.id, told.name)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a payload says in the fields that most have; None, or no states, where it does not say."""
+
+    type: str | None = None
+    id: str | None = None
+    name: str | None = None
+    states: tuple[str, ...] = ()
+    """The one before and the one after, as far as they are told."""
+
+
+def told_by(entry: Entry) -> Told:
+    """Read a payload for people; one that can't be read says nothing."""
+    payload = _payload(entry.body)
+    if not isinstance(payload, dict):
+        return Told()
+    texts = {name: value for name, value in payload.items() if isinstance(value, str)}
+    states = tuple(texts[field] for field in ("oldState", "newState", "state") if field in texts)
+    return Told(texts.get("event"), texts.get("id"), texts.get("name"), states)
+
+
+async def listed(store: Store, sought: Sought, *, aside: bool, count: int) -> list[Logged]:
+    """The newest events that are sought, or of those that are set aside. Raises StoreUnavailable."""
+    if aside:
+        return [each for each in await store.logged.aside(count=count) if sought.has(each.entry)]
+    return await store.logged.newest(count=count, meant=sought.has)
 
 
 async def event_found(store: Store, named: str) -> Logged:
@@ -37,12 +81,14 @@ async def retry_event(store: Store, logged: Logged, by: str) -> Logged:
 
 def event_value(logged: Logged) -> dict[str, Any]:
     """An event as programs see it; times are in milliseconds since the epoch."""
-    entry, verdict = logged.entry, logged.verdict or {}
+    entry, verdict, told = logged.entry, logged.verdict or {}, told_by(logged.entry)
     return {
         "entry": entry.entry,
         "id": entry.id,
         "source": entry.source,
-        "type": _type(entry),
+        "type": told.type,
+        "name": told.name,
+        "states": list(told.states),
         "accepted": entry.accepted,
         "verdict": verdict.get("verdict"),
         "resource": verdict.get("id"),
@@ -60,16 +106,6 @@ def event_detail(logged: Logged) -> dict[str, Any]:
         "verdict": logged.verdict,
         "plan": logged.plan,
     }
-
-
-def _type(entry: Entry) -> str | None:
-    """What the payload says it is; None for one that does not, or that can't be read."""
-    try:
-        return Event.from_payload(
-            id=entry.id, source=entry.source, organization=entry.organization, body=entry.body
-        ).type
-    except DeliveryRejected:
-        return None
 
 
 def _payload(body: bytes) -> Any:

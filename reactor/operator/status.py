@@ -13,6 +13,7 @@ from reactor.config import Config
 from reactor.reload import kept_config
 from reactor.store.figures import Figures, read_figures
 from reactor.store.logged import Logged
+from reactor.store.revisions import Process
 from reactor.store.store import Store
 from reactor.webhook import Reason
 
@@ -20,6 +21,9 @@ Level = Literal["ok", "note", "wrong"]
 
 LATE = 30_000
 """Milliseconds: what is taken up within seconds as long as somebody takes it, and is older than this, is not taken up."""
+
+RECENT = 3_600_000
+"""Milliseconds: refused deliveries are told of for so long."""
 
 HEARD_EVERY = 30_000
 """Milliseconds by which it may be noted late that a webhook was accepted."""
@@ -104,7 +108,7 @@ def judged(seen: Seen) -> list[Line]:
 def _server(seen: Seen) -> Iterator[Line]:
     memory = seen.figures.memory
     if memory.warnings:
-        yield Line("server", "wrong", "; ".join(memory.warnings), "give it memory, or keep less: docs/operations.md")
+        yield from (Line("server", "wrong", warning) for warning in memory.warnings)
     else:
         used = f"uses {memory.ratio:.0%} of its memory" if memory.ratio else "has no limit of memory"
         yield Line("server", "ok", f"answers, and {used}")
@@ -123,15 +127,13 @@ def _processes(seen: Seen) -> Iterator[Line]:
 
 def _configuration(seen: Seen) -> Iterator[Line]:
     living = seen.figures.processes
-    for problem in seen.refused:
+    refused = {process.name: process.refused.partition("\n")[0] for process in living}
+    for why in dict.fromkeys(filter(None, refused.values())):
+        who = [f"{process.role} on {process.host}" for process in living if refused[process.name] == why]
+        says = f"what is on disk is refused, the last good revision stays in force ({', '.join(who)}): {why}"
+        yield Line("configuration", "wrong", says, "reactor check")
+    for problem in seen.refused if not any(refused.values()) else ():
         yield Line("configuration", "wrong", f"the directory here can't be used: {problem}", "reactor check")
-    for process in living:
-        if process.refused:
-            first = process.refused.partition("\n")[0]
-            says = (
-                f"{process.role} on {process.host} refuses what is on disk, {process.revision} stays in force: {first}"
-            )
-            yield Line("configuration", "wrong", says, "reactor check")
     revisions = sorted({process.revision for process in living})
     if len(revisions) > 1:
         yield Line(
@@ -163,23 +165,24 @@ def _deliveries(seen: Seen) -> Iterator[Line]:
 
 
 def _refusals(seen: Seen) -> Iterator[Line]:
-    """Deliveries that processes refused; wrong as long as none of the source was accepted after."""
+    """Deliveries that processes refused lately; wrong as long as none of the source was accepted after."""
     refused: dict[tuple[str, str], tuple[int, int]] = {}
-    for process in seen.figures.processes:
-        for source, outcomes in process.deliveries.items():
-            for outcome, (count, last) in outcomes.items():
-                before = refused.get((source, outcome), (0, 0))
-                refused[source, outcome] = before[0] + count, max(before[1], last)
+    for source, outcome, (count, last) in _outcomes(seen.figures.processes):
+        if outcome not in ("accepted", "duplicate") and seen.now - last < RECENT:
+            before = refused.get((source, outcome), (0, 0))
+            refused[source, outcome] = before[0] + count, max(before[1], last)
     for (source, outcome), (count, last) in sorted(refused.items()):
-        if outcome not in ("accepted", "duplicate"):
-            says = f"{count} refused ({outcome}) since the processes began, the last one {seen.since(last)} ago"
-            ours = source in seen.heard and last > (seen.heard[source] or 0) + HEARD_EVERY
-            yield Line(
-                f"webhooks of {source}",
-                "wrong" if ours else "note",
-                says,
-                SENT_WRONGLY.get(outcome, "docs/operations.md"),
-            )
+        says = f"{count} refused ({outcome}) since the processes began, the last one {seen.since(last)} ago"
+        ours = source in seen.heard and last > (seen.heard[source] or 0) + HEARD_EVERY
+        remedy = SENT_WRONGLY.get(outcome, "docs/operations.md, Refused deliveries, lists the reasons")
+        yield Line(f"webhooks of {source}", "wrong" if ours else "note", says, remedy)
+
+
+def _outcomes(processes: Sequence[Process]) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """What became of the deliveries of all processes: source, outcome, how many and when the last one came."""
+    for process in processes:
+        for source, outcomes in process.deliveries.items():
+            yield from ((source, outcome, told) for outcome, told in outcomes.items())
 
 
 def _events(seen: Seen) -> Iterator[Line]:
@@ -221,12 +224,22 @@ def _brakes(seen: Seen) -> Iterator[Line]:
     for gate, reason in seen.gates.items():
         level: Level = "note" if "." in gate else "wrong"
         says = f"no call is made to {gate} now, jobs wait: {reason}"
-        yield Line("gates", level, says, "" if level == "note" else "reactor jobs ls --due")
+        yield Line("gates", level, says, _key_of(seen, gate) if level == "wrong" else "")
     for pause in seen.figures.pauses:
         why = f" ({pause.reason})" if pause.reason else ""
         scope = f" --{pause.scope.kind} {pause.scope.name}" if pause.scope.name else ""
         says = f"{pause.scope} since {seen.since(pause.at)} by {pause.by}{why}, holds {pause.held} jobs"
         yield Line("paused", "note", says, f"reactor resume{scope}")
+
+
+def _key_of(seen: Seen, api: str) -> str:
+    """What to do where an API refuses its key, or that can't be had."""
+    secret = seen.config.apis[api].key if seen.config else None
+    if secret is None:
+        return "reactor jobs ls --due"
+    return (
+        f"is the secret {secret.name} right (config/secrets.yaml says where it is read)? Then jobs go on by themselves"
+    )
 
 
 def _runs(seen: Seen) -> Iterator[Line]:

@@ -153,6 +153,12 @@ class EventLog:
             found: Any = await self._redis.xrange(self._keys.log, min=first, max=last, count=count)
         return [_entry(*each) for each in found]
 
+    async def page_before(self, last: str, *, count: int) -> list[Entry]:
+        """Events up to a place of the log, the newest first; `(` before the place leaves it out."""
+        async with available():
+            found: Any = await self._redis.xrevrange(self._keys.log, max=last, count=count)
+        return [_entry(*each) for each in found]
+
     async def get(self, entry: str) -> Entry | None:
         """The event at one place of the log; None when it is not there, or no longer."""
         async with available():

@@ -4,7 +4,7 @@ Looking changes no key.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,9 +48,21 @@ class LoggedEvents:
         self._scripts = Scripts(redis)
         self._lifetime = int(lifetime * 1000)
 
-    async def newest(self, *, count: int = 100) -> list[Logged]:
-        """The events that were accepted last, the newest first."""
-        return await self._told(list(reversed(await self._log.entries(count=count))))
+    async def newest(self, *, count: int = 100, meant: Callable[[Entry], bool] = lambda entry: True) -> list[Logged]:
+        """The events that were accepted last and are meant, the newest first."""
+        found: list[Entry] = []
+        async for page in self._pages(min(count, PAGE)):
+            found += filter(meant, page)
+            if len(found) >= count:
+                break
+        return await self._told(found[:count])
+
+    async def _pages(self, count: int = PAGE) -> AsyncIterator[list[Entry]]:
+        """The log from its end, page by page, the newest first in each."""
+        last = "+"
+        while page := await self._log.page_before(last, count=count):
+            yield page
+            last = f"({page[-1].entry}"
 
     async def aside(self, *, count: int = 100) -> list[Logged]:
         """The events that nobody could decide on, the newest first."""
@@ -66,16 +78,11 @@ class LoggedEvents:
 
     async def _with_id(self, event_id: str) -> Entry | None:
         """Look through the log from its end: ids are remembered by source, and nobody says which. No replay is meant."""
-        last = "+"
-        while True:
-            async with available():
-                page: Any = await self._redis.xrevrange(self._keys.log, max=last, count=PAGE)
-            for place, fields in page:
-                if fields.get(b"id") == event_id.encode() and b"generation" not in fields:
-                    return await self._log.get(place.decode())
-            if len(page) < PAGE:
-                return None
-            last = f"({page[-1][0].decode()}"
+        async for page in self._pages():
+            for entry in page:
+                if entry.id == event_id and not entry.generation:
+                    return entry
+        return None
 
     async def _told(self, entries: Sequence[Entry]) -> list[Logged]:
         async with available():

@@ -41,21 +41,25 @@ def test_the_first_of_three_things_to_try_works_as_printed(dev: Process) -> None
         eventually(lambda: [sandbox["name"] for sandbox in emulator.sandboxes()] == ["sandbox-for-build-1"])
 
 
-def test_commands_in_another_terminal_work_after_the_export_that_is_printed(dev: Process, tmp_path: Path) -> None:
-    [line] = [line for line in dev.said.splitlines() if line.startswith("  export ")]
-    exported = dict(word.split("=", 1) for word in shlex.split(line)[1:])
-    environment = {"PATH": os.environ["PATH"], **exported}
+def test_commands_in_another_terminal_work_after_what_is_printed(dev: Process, tmp_path: Path) -> None:
+    [line] = [line.strip() for line in dev.said.splitlines() if line.startswith("  . ")]
+    environment = {name: os.environ[name] for name in ("PATH",)}
+    command = f"{shlex.quote(sys.executable)} -m reactor"
 
-    results = [
+    events, jobs, rules, listed, status = [
         subprocess.run(
-            [sys.executable, "-m", "reactor", *words], env=environment, cwd=tmp_path, capture_output=True, text=True
+            ["/bin/sh", "-c", f"{line} && {command} {words}"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
         )
-        for words in (["events", "ls"], ["jobs", "ls"], ["rules", "ls"])
+        for words in ("events ls", "jobs ls", "rules ls", "apis call daytona.listVolumes", "status")
     ]
 
-    assert set(exported) == {"REACTOR_REDIS_URL", "REACTOR_CONFIG"}
-    assert [result.returncode for result in results] == [0, 0, 0]
-    assert "no job is dead" in results[1].stderr
+    assert [each.returncode for each in (events, jobs, rules, listed, status)] == [0, 0, 0, 0, 0], status.stdout
+    assert "no job is dead" in jobs.stderr
+    assert listed.stdout.startswith("200")
 
 
 @pytest.mark.parametrize(("number", "expected"), ENDS)

@@ -1,5 +1,6 @@
 """Events of the log as people see them, and those set aside: listed, shown, decided on again once."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from test_jobs import dumped
 
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
+from reactor.operator.events import Sought, listed
 from reactor.reload import Live
 from reactor.store.keys import Keys
 
@@ -50,6 +52,29 @@ async def test_an_event_set_aside_is_decided_on_again(opened: Opened, cli: Comma
     assert (after["aside"], after["verdict"]["verdict"], after["jobs"]) == (False, "fresh", 1)
     assert cli.json("events", "ls", "--aside") == []
     assert not await dispatcher(opened).take_over()
+
+
+async def test_events_are_found_by_type_and_by_the_name_or_id_of_their_resource(
+    opened: Opened, cli: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reactor.store.logged.PAGE", 2)
+    for number in range(5):
+        await append(opened, volume("ready", id=f"vol-{number}", name=f"build-{number}"), f"msg_{number}")
+    await append(opened, {"event": "snapshot.removed", "id": "snap-1", "name": "build-2"}, "msg_5")
+
+    by_name = await listed(opened.store, Sought(resource="build-2"), aside=False, count=10)
+    by_id = await listed(opened.store, Sought("volume.*", "vol-0"), aside=False, count=1)
+    shown = await asyncio.to_thread(cli, "events", "ls", "--type", "volume.*", "--resource", "build-2")
+    none = await asyncio.to_thread(cli, "events", "ls", "--resource", "build-9")
+
+    assert [each.entry.id for each in by_name] == ["msg_5", "msg_2"]
+    assert [each.entry.id for each in by_id] == ["msg_0"]
+    heading, line = shown.stdout.splitlines()
+    assert heading.split()[2:5] == ["TYPE", "NAME", "STATES"]
+    assert "build-2" in line
+    assert "creating → ready" in line
+    assert (none.stdout, none.returncode) == ("", 0)
+    assert "reactor reconcile --dry-run" in none.stderr
 
 
 async def test_an_event_is_retried_once_by_many(opened: Opened, redis: Redis) -> None:

@@ -22,7 +22,7 @@ from reactor.store.brakes import Scope
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 
-HOUR = 3_600_000
+MINUTES = 600_000
 
 
 def process(role: str, *, refused: str = "", deliveries: Told | None = None) -> Process:
@@ -109,7 +109,7 @@ WRONG: dict[str, tuple[Callable[[Opened], Awaitable[None]], str, str, str]] = {
     "nobody enqueues what is due": (_late, "jobs", "the latest one is due since", "due poller"),
     "an event is set aside": (_aside, "events", "1 are set aside", "reactor events ls --aside"),
     "no dispatcher decides": (_undecided, "events", "nobody has decided on", "reactor dispatch"),
-    "a key is refused": (_gate, "gates", "answered 401: key refused", "reactor jobs ls --due"),
+    "a key is refused": (_gate, "gates", "answered 401: key refused", "DAYTONA_API_KEY"),
     "webhooks are silent": (_silent, "webhooks of daytona", "no webhook comes", "at the provider"),
     "deliveries are signed by another secret": (_forged, "webhooks of daytona", "14 refused (no_match)", "the secret"),
     "deliveries are of another organization": (
@@ -147,7 +147,10 @@ async def test_a_process_that_is_missing_is_named(opened: Opened, living: str, l
 
 async def test_refusals_before_the_last_accepted_webhook_are_a_note(opened: Opened) -> None:
     now = int(time.time() * 1000)
-    told = {"daytona": {"no_match": (1, now - HOUR), "accepted": (9, now)}, "(unknown)": {"unknown_source": (3, now)}}
+    told = {
+        "daytona": {"no_match": (1, now - MINUTES), "accepted": (9, now)},
+        "(unknown)": {"unknown_source": (3, now)},
+    }
     await alive(opened, process("serve", deliveries=told), process("work"))
     await opened.store.reconciles.hear("daytona", now)
 
@@ -198,8 +201,19 @@ async def test_a_broken_directory_keeps_nobody_from_looking(opened: Opened, tmp_
     broken = shutil.copytree(CONFIG, tmp_path / "config")
     (broken / "rules" / "volumes.yaml").write_text("rules: [", "utf-8")
 
-    said = await asyncio.to_thread(Commands(opened, {"REACTOR_CONFIG": str(broken)}), "status")
+    cli = Commands(opened, {"REACTOR_CONFIG": str(broken)})
+    await logged(opened, volume("ready"))
 
+    said = await asyncio.to_thread(cli, "status")
+    explained = await asyncio.to_thread(cli, "explain", "msg_0")
+    compared = await asyncio.to_thread(cli, "reload")
+
+    assert explained.returncode == 0
+    assert "no dispatcher has decided on it yet" in explained.stdout
+    assert f"by the revision in force, {config.revision}" in explained.stderr
+    assert compared.returncode == 1
+    assert f"serve       {config.revision}" in compared.stdout
+    assert "volumes.yaml" in compared.stderr
     assert said.returncode == 1
     assert "WRONG  configuration" in said.stdout
     assert "volumes.yaml" in said.stdout
