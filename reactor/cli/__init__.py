@@ -9,42 +9,38 @@ import click
 from reactor import __version__
 from reactor.errors import ReactorError
 
-COMMANDS = {
-    "demo": "demo",
-    "dev": "dev",
-    "serve": "run",
-    "dispatch": "run",
-    "work": "run",
-    "status": "status",
-    "check": "check",
-    "rules": "rules",
-    "explain": "explain",
-    "replay": "replay",
-    "backtest": "replay",
-    "schema": "schema",
-    "reload": "reload",
-    "runs": "runs",
-    "events": "events",
-    "jobs": "jobs",
-    "pause": "pause",
-    "resume": "pause",
-    "workflows": "workflows",
-    "apis": "apis",
-    "tokens": "tokens",
-    "acl": "acl",
-    "reconcile": "reconcile",
-    "emulator": "emulator",
-    "completion": "completion",
+SECTIONS = {
+    "Try it": {"demo": "demo", "dev": "dev", "emulator": "emulator"},
+    "Run it": {"serve": "run", "work": "run", "dispatch": "run"},
+    "Look": {"status": "status", "events": "events", "explain": "explain", "jobs": "jobs", "runs": "runs"},
+    "Act": {
+        "pause": "pause",
+        "resume": "pause",
+        "replay": "replay",
+        "reconcile": "reconcile",
+    },
+    "Write rules and workflows": {
+        "check": "check",
+        "rules": "rules",
+        "workflows": "workflows",
+        "apis": "apis",
+        "backtest": "replay",
+        "reload": "reload",
+        "schema": "schema",
+    },
+    "Set it up": {"tokens": "tokens", "acl": "acl", "completion": "completion"},
 }
-"""Each command and the module it is in, loaded when it is called: a worker need not carry the emulator."""
+"""Each command and the module it is in, as `--help` groups them."""
+
+COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
+"""Loaded when it is called: a worker need not carry the emulator."""
 
 EPILOG = """\b
 Examples:
   reactor demo                  watch one volume become ready and a sandbox follow
   reactor dev                   everything on this machine, until Ctrl-C
-  reactor serve                 receive webhooks and decide (web and dispatcher)
-  reactor work                  perform jobs
-  reactor apis import openapi.json --name billing
+  reactor status                is anything wrong, and what to do next
+  reactor explain msg_2abc      why an event led to what it did, or to nothing
   reactor completion bash       teach the shell to complete all this
 """
 
@@ -55,6 +51,15 @@ class Reactor(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every command, the first ones to try first."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name the commands by what one wants to do."""
+        width = max(map(len, COMMANDS))
+        for section, names in SECTIONS.items():
+            known = ((name, self.get_command(ctx, name)) for name in names)
+            rows = [(f"{name:<{width}}", command.get_short_help_str(100)) for name, command in known if command]
+            with formatter.section(section):
+                formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command. Raises click.NoSuchCommand, which names the nearest ones."""

@@ -60,18 +60,20 @@ def run(wanted: str, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([asdict(each) | {"passed": each.passed} for each in tests])
     else:
-        click.echo("\n".join(_lines(tests)))
-    if not all(each.passed for each in tests):
+        click.echo("\n".join(_lines(tests, wanted)))
+    if not all(each.passed for each in tests) or (wanted and not tests):
         raise SystemExit(1)
 
 
-def _lines(tests: Sequence[Checked]) -> Iterator[str]:
+def _lines(tests: Sequence[Checked], wanted: str) -> Iterator[str]:
     for each in tests:
         yield f"{'passed' if each.passed else 'FAILED'}  {each.file}:{each.line}: {each.judged.name}"
         for failure in each.judged.failures:
             yield from (f"        {line}" for line in failure)
     passed = sum(each.passed for each in tests)
-    if not tests:
+    if not tests and wanted:
+        yield f"no test has {wanted!r} in its name"
+    elif not tests:
         yield "there are no tests: write config/rules/*.test.yaml (docs/rules.md, Tests)"
     elif passed == len(tests):
         yield f"{passed} passed"

@@ -67,9 +67,12 @@ def start(
 
     Secrets are not needed: the API's own key is used.
     """
-    stored = asyncio.run(
-        _start(document, workflow_id, inputs, run_id or uuid4().hex[:12], config, wait=wait, quiet=as_json)
-    )
+    run_id = run_id or uuid4().hex[:12]
+    try:
+        stored = asyncio.run(_start(document, workflow_id, inputs, run_id, config, wait=wait, quiet=as_json))
+    except KeyboardInterrupt:
+        click.echo(f"\nthe run goes on, if it had started: reactor runs show {run_id}", err=True)
+        raise
     if as_json:
         print_json(run_value(stored))
     if wait and stored.status != "succeeded":

@@ -52,9 +52,10 @@ def connect(url: str, *, blocking: float = 0.0) -> "aioredis.Redis":
     Raises ConfigError for a URL of another kind.
     """
     if not re.match(r"^(rediss?|unix)://", url):
+        found = f"(found {_without_password(url)!r})" if url else "and is not set"
         raise ConfigError(
-            f"REACTOR_REDIS_URL must start with redis://, rediss:// or unix:// (found {_without_password(url)!r}). "
-            "Without a server at hand, `reactor dev` and `reactor demo` bring their own."
+            f"REACTOR_REDIS_URL must start with redis://, rediss:// or unix:// {found}: it names the reactor's Redis or "
+            "Valkey. Without one, `reactor dev` and `reactor demo` bring their own."
         )
     try:
         pool = aioredis.BlockingConnectionPool.from_url(
