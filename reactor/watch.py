@@ -166,11 +166,15 @@ class Watcher:
         return REST if answered / 1000 - asked < SHORTEST_HOLD and not told else 0.0
 
     async def _states(self, api: Api, held: Held) -> list[str]:
-        """What to be answered for. A server answers at once for the state that is: for its own sake, all others are."""
+        """What to be answered for. A server answers at once for the state that is: for its own sake, all others are.
+
+        Unless it may rest in that state: then the answer ends the watch, which whoever held it before us may not have come to.
+        """
         if not held.standing:
             return sorted(held.states)
         [known] = await self._store.resources.known(api.name, held.spec.kind, [held.spec.resource])
-        return sorted(held.states | states_of(api, held.spec.kind) - {known.state})
+        passing = {known.state} - _rests(api, held.spec.kind)
+        return sorted(held.states | states_of(api, held.spec.kind) - passing)
 
     async def _answer(self, api: Api, held: Held, states: list[str]) -> dict[str, Any] | None:
         """What the API answered; None while it says "still waiting". Raises TemporaryError, GateClosed."""
@@ -202,7 +206,7 @@ class Watcher:
         rows = await self._store.watches.tell(watch, state or "", {**answer, "state": state})
         failpoint("watch.after_tell")
         await self._queue.enqueue([Ticket(row) for row in rows])
-        if held.standing and (not good or state in {*resource.settled, *resource.failed, *resource.terminal}):
+        if held.standing and (not good or state in _rests(api, held.spec.kind)):
             await self._store.watches.settle(watch)
         log.info(
             "watch answered",
@@ -227,6 +231,12 @@ class Watcher:
         read = Read(spec.kind, resource_id, at, data if isinstance(data, dict) else None)
         for event in events_of(teller_of(self._live.config, api, "watch"), read, known):
             await self._store.log.append(event, event.body)
+
+
+def _rests(api: Api, kind: str) -> frozenset[str | None]:
+    """The states in which a resource stays by itself."""
+    resource = api.provider.resources[kind]
+    return frozenset({*resource.settled, *resource.failed, *resource.terminal})
 
 
 def _now() -> int:

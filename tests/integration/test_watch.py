@@ -163,6 +163,29 @@ async def test_a_watch_for_its_own_sake_tells_every_state_until_one_rests(
         assert len(states) == len(set(states)) >= 3
 
 
+async def test_a_watch_for_its_own_sake_is_over_though_what_it_waits_for_was_told_before(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its holder died between telling that a devbox runs and letting the watch go."""
+    async with at_work(opened, monkeypatch) as reactor:
+        devbox = await booting(reactor)
+        spec = standing(devbox["id"])
+        await opened.store.watches.stand([spec])
+        await eventually(lambda: over(opened), 20)
+        await eventually(lambda: runs(opened, devbox["id"]))
+
+        await opened.store.watches.stand([spec])
+
+        await eventually(lambda: over(opened), 20)
+        assert [state for *_, state in await told(opened)].count("running") == 1
+
+
+async def runs(opened: Opened, devbox_id: str) -> bool:
+    """Whether the state table says so."""
+    [known] = await opened.store.resources.known("runloop", "devbox", [devbox_id])
+    return known.state == "running"
+
+
 def standing(devbox_id: str) -> WatchSpec:
     spec = standing_watch(load_config(CONFIG).apis["runloop"], "devbox", devbox_id)
     assert spec is not None
