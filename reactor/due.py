@@ -65,12 +65,14 @@ class DuePoller:
             return
         ripened = await self._store.due.ripen(timers)
         failpoint("timer.after_ripen")
+        tickets: list[Ticket] = []
         for timer, result in zip(timers, ripened, strict=True):
             if isinstance(result, StoreUnavailable):
                 log.error("timer faulty", timer=timer, error=str(result))
             elif result.outcome:
                 log.info("timer ripe", timer=timer, outcome=result.outcome, jobs=[row for row, _ in result.rows])
-                await self._queue.enqueue([Ticket(row, queue=queue) for row, queue in result.rows])
+                tickets += [Ticket(row, queue=queue) for row, queue in result.rows]
+        await self._queue.enqueue(tickets)
 
     async def _tidy_now_and_then(self) -> None:
         if time.monotonic() - self._tidied > TIDY:

@@ -135,11 +135,7 @@ class EventLog:
     async def forget_idle_consumers(self, *, idle: float) -> None:
         """Remove consumers that hold nothing and have not asked for `idle` seconds: their processes are gone."""
         await self.join()  # after a FLUSHALL there may be no group to look at
-        async with available():
-            consumers: Any = await self._redis.xinfo_consumers(self._keys.log, GROUP)
-            for consumer in consumers:
-                if consumer["pending"] == 0 and consumer["idle"] > idle * 1000:
-                    await self._redis.xgroup_delconsumer(self._keys.log, GROUP, consumer["name"])
+        await self._scripts.run("leave", (self._keys.log,), (GROUP, int(idle * 1000)))
 
     async def entries(self, *, count: int = 1000) -> list[Entry]:
         """The newest events, oldest first. Changes nothing."""

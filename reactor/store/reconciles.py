@@ -41,11 +41,11 @@ class Reconciles:
 
     async def hold(self, api: str, holder: str) -> bool:
         """Be the one who reconciles an API, or go on being it; False while somebody else is. Raises StoreUnavailable."""
-        return bool(await self._scripts.run("hold", (self._keys.reconciling(api),), (holder, self._lease)))
+        return bool(await self._scripts.run("lease", (self._keys.reconciling(api),), (holder, self._lease)))
 
     async def release(self, api: str, holder: str) -> None:
         """Let others reconcile an API. Raises StoreUnavailable."""
-        await self._scripts.run("hold", (self._keys.reconciling(api),), (holder, 0))
+        await self._scripts.run("lease", (self._keys.reconciling(api),), (holder, 0))
 
     async def mark(self, api: str) -> Mark:
         """How far an API is reconciled. Raises StoreUnavailable."""

@@ -70,12 +70,12 @@ class Watches:
     async def take(self, holder: str, count: int) -> list[str]:
         """Take watches that nobody holds, or whose waits changed, for a lease. Raises StoreUnavailable."""
         args = (self._keys.watch(""), holder, self._lease, count)
-        return [watch.decode() for watch in await self._scripts.run("watch", (self._keys.watches,), args)]
+        return [watch.decode() for watch in await self._scripts.run("watch_take", (self._keys.watches,), args)]
 
     async def held(self, watch: str, holder: str) -> Held | None:
         """What a watch is for now; None when it is over, or somebody else's. Raises StoreUnavailable."""
         keys, args = (self._keys.watches, self._keys.watch(watch)), (watch, holder, self._lease, self._keys.row(""))
-        ours, *rest = await self._scripts.run("waiting", keys, args)
+        ours, *rest = await self._scripts.run("watch_read", keys, args)
         if not ours:
             return None
         spec, standing, *rows = rest
@@ -87,7 +87,7 @@ class Watches:
         return [
             bool(ours)
             for ours in await self._scripts.run_many(
-                ("hold_watch", (self._keys.watches, self._keys.watch(each)), (each, holder, self._lease))
+                ("watch_renew", (self._keys.watches, self._keys.watch(each)), (each, holder, self._lease))
                 for each in watches
             )
         ]
@@ -95,7 +95,7 @@ class Watches:
     async def tell(self, watch: str, state: str, saw: Mapping[str, Any]) -> list[str]:
         """Make the rows due that wait for this state (empty: all), with the answer; returns them. Raises StoreUnavailable."""
         args = (self._keys.row(""), self._sweep_after, state, orjson.dumps(dict(saw)))
-        rows = await self._scripts.run("tell", (self._keys.due, self._keys.watch(watch)), args)
+        rows = await self._scripts.run("watch_answer", (self._keys.due, self._keys.watch(watch)), args)
         return [row.decode() for row in rows]
 
     async def count(self) -> int:
@@ -112,7 +112,7 @@ class Watches:
     async def stand(self, specs: Sequence[WatchSpec]) -> list[bool]:
         """Keep watches until what they watch rests; False for one that is kept already. Raises StoreUnavailable."""
         fresh = await self._scripts.run_many(
-            ("stand", (self._keys.watches, self._keys.watch(each.id)), (each.id, said, self._lifetime))
+            ("watch_stand", (self._keys.watches, self._keys.watch(each.id)), (each.id, said, self._lifetime))
             for each in specs
             for said in (orjson.dumps(asdict(each)),)
         )
@@ -122,4 +122,6 @@ class Watches:
 
     async def settle(self, watch: str) -> None:
         """Keep a watch for those who wait only. Raises StoreUnavailable."""
-        await self._scripts.run("stand", (self._keys.watches, self._keys.watch(watch)), (watch, "", self._lifetime))
+        await self._scripts.run(
+            "watch_stand", (self._keys.watches, self._keys.watch(watch)), (watch, "", self._lifetime)
+        )

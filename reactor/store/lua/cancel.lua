@@ -3,17 +3,15 @@
 -- stays as it is. Who performs it finds out before he writes; what his call does stands. All that follow it are cancelled, too.
 -- KEYS row, due, finished   ARGV row id, state, fence, by, lifetime (ms)
 -- Returns 'cancelled', or the state in which the row is instead ('' when it is gone).
+-- @include now
 -- @include chain
+-- @include audit
 local state, fence, failed, audit, lock =
   unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'error', 'audit', 'lock'))
 if not state then return '' end
 if state ~= ARGV[2] or fence ~= ARGV[3] or state == 'done' or state == 'cancelled' then return state end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-audit = cjson.decode(audit or '[]')
-audit[#audit + 1] = {at = now, by = ARGV[4], did = 'cancel', was = state, error = failed or ''}
-while #audit > 20 do table.remove(audit, 1) end
-redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', string.format('%d', now), 'audit', cjson.encode(audit))
+audit = audited(audit, {at = now, by = ARGV[4], did = 'cancel', was = state, error = failed or ''})
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'ended', string.format('%d', now), 'audit', audit)
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])

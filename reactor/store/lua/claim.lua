@@ -3,12 +3,11 @@
 -- A row that is paused, or behind a gate, stays due and spends no attempt; what a pause holds is noted, to be let go with it.
 -- KEYS row, due, pauses   ARGV row id, lease (ms), worker, gate prefix, held prefix, look again at what is paused after (ms)
 -- Returns {'claimed', field, value, ...} or why not: {'missing'|'finished'|'leased'|'early'|'paused'|'gated', detail}.
+-- @include now
 local state, lease, queued, api, operation, rule =
   unpack(redis.call('HMGET', KEYS[1], 'state', 'lease', 'queued', 'api', 'operation', 'rule'))
 if not state then return {'missing', ''} end
 if state ~= 'due' and state ~= 'running' then return {'finished', state} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if state == 'running' and (tonumber(lease) or 0) > now then return {'leased', lease} end
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if state == 'due' and queued == '0' and due and tonumber(due) > now then return {'early', due} end

@@ -6,12 +6,11 @@
 --      lock time (ms), lifetime (ms), event time (ms, 0: none), histogram bounds (ms, comma separated), sweep after (ms),
 --      then fields and values
 -- Returns 1, or 0 when the row went to somebody else.
+-- @include now
 -- @include chain
 local state, fence, lock = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'lock'))
 if fence ~= ARGV[2] then return 0 end
 if state ~= 'running' then return state == ARGV[3] and 1 or 0 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local holds = lock and redis.call('GET', lock) == ARGV[1]
 redis.call('HSET', KEYS[1], 'state', ARGV[3], unpack(ARGV, 11))
 if redis.call('HGET', KEYS[1], 'asked') == fence then redis.call('HDEL', KEYS[1], 'asked', 'asked_at') end

@@ -6,6 +6,7 @@
 -- `entered` is the seq with which a resource came to be in its state: an event about a change of state enters it anew.
 -- KEYS event, meaning, live   ARGV entry, dedup window (ms), resource prefix, alias prefix, sighting (JSON, may be empty)
 -- Returns the verdict as JSON: {verdict, kind, id, before, after, seq, entered}.
+-- @include now
 local known = redis.call('HGET', KEYS[1], 'verdict')
 if known then return known end
 
@@ -88,8 +89,6 @@ local function named()
   if upto and state == s.state and s.at > tonumber(since) and s.at <= tonumber(upto) then return id end
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 verdict.kind = s.kind
 
 if s.at and s.at < now - window then

@@ -6,11 +6,10 @@
 --      revision (JSON), faults (JSON), what is called off (JSON: [flow, within (ms)], ...), then the decisions (JSON), each with
 --      rule, outcome, findings, flow, shadow, count, timer, max_age, limits, rows ([id, action, fields (JSON)], ...)
 -- Returns {1, plan (JSON)} when it is stored now, {0, plan} when an earlier one stands.
+-- @include now
 -- @include flow
 local known = redis.call('HGET', KEYS[1], 'plan')
 if known then return {0, known} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local c = {now = now, sweep = ARGV[3], row = ARGV[4], times = ARGV[7], due = KEYS[2], count = KEYS[3]}
 local entry, at = ARGV[1], math.min(tonumber(ARGV[2]), now)
 

@@ -3,15 +3,13 @@
 -- and a note of who asked; a call that must not be made twice may be made once more. Any other row stays as it is.
 -- KEYS row, due, count, finished   ARGV row id, state, fence, by
 -- Returns 'due', or the state in which the row is instead ('' when it is gone).
+-- @include now
+-- @include audit
 local state, fence, failed, audit = unpack(redis.call('HMGET', KEYS[1], 'state', 'fence', 'error', 'audit'))
 if not state then return '' end
 if state ~= ARGV[2] or fence ~= ARGV[3] or (state ~= 'dead' and state ~= 'unknown') then return state end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-audit = cjson.decode(audit or '[]')
-audit[#audit + 1] = {at = now, by = ARGV[4], did = 'retry', was = state, error = failed or ''}
-while #audit > 20 do table.remove(audit, 1) end
-redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0, 'attempts', 0, 'audit', cjson.encode(audit))
+audit = audited(audit, {at = now, by = ARGV[4], did = 'retry', was = state, error = failed or ''})
+redis.call('HSET', KEYS[1], 'state', 'due', 'queued', 0, 'attempts', 0, 'audit', audit)
 redis.call('HDEL', KEYS[1], 'ended', 'lease', 'worker', 'claimed', 'asked', 'asked_at')
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('PERSIST', KEYS[1])

@@ -2,8 +2,7 @@
 -- Guarantees: rows that a pause has held are due now, each once; what became of them otherwise meanwhile stands.
 -- KEYS held, due   ARGV row prefix, how many
 -- Returns how many were looked at; 0 when none is left.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- @include now
 local rows = redis.call('SPOP', KEYS[1], ARGV[2])
 for _, row in ipairs(rows) do
   local state, queued = unpack(redis.call('HMGET', ARGV[1] .. row, 'state', 'queued'))

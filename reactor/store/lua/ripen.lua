@@ -3,7 +3,9 @@
 -- and its findings exist from then on, or never. What it needs it carries; what was decided since does not change it.
 -- KEYS timer, due, count
 -- ARGV timer id, sweep after (ms), row prefix, times prefix, lifetime (ms)
--- Returns {outcome, row id, its queue (''main'': ), row id, ...} of the rows that are due now; nothing when it is not its time, or was before.
+-- Returns {outcome, row id, its queue ('': the main one), row id, ...} of the rows that are due now; nothing when it is not its
+-- time, or was before.
+-- @include now
 -- @include flow
 local state, at, decision, entry, events = unpack(redis.call('HMGET', KEYS[1], 'state', 'at', 'decision', 'entry', 'events'))
 local member = 'timer/' .. ARGV[1]
@@ -11,8 +13,6 @@ if state ~= 'waiting' then
   redis.call('ZREM', KEYS[2], member)
   return {}
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local c = {now = now, sweep = ARGV[2], row = ARGV[3], times = ARGV[4], due = KEYS[2], count = KEYS[3]}
 at = tonumber(at)
 if at > now then

@@ -9,9 +9,8 @@
 -- ARGV row prefix, how many, look again after (ms), longest pause (ms), timer prefix, lifetime (ms), entries of each queue to
 --      compare at most
 -- Returns row id or timer/id, number of this enqueue, the row's queue ('' for the main one), row id, ...
+-- @include now
 -- @include chain
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local live = redis.call('ZCARD', KEYS[1])
 local queues = {}
 local c = {now = now, sweep = ARGV[3], lifetime = ARGV[6], row = ARGV[1], due = KEYS[1]}

@@ -2,8 +2,7 @@
 -- Guarantees: a watch is given to one watcher at a time, for a lease; one whose waits changed is given out again at once.
 -- KEYS watches   ARGV watch prefix, holder, lease (ms), how many
 -- Returns the watches taken.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- @include now
 local out = {}
 for _, watch in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[4])) do
   if redis.call('EXISTS', ARGV[1] .. watch) == 0 then

@@ -2,8 +2,7 @@
 -- Guarantees: a row that waits for a watched resource is woken once, with the answer itself, if it is one that it asked for.
 -- KEYS due, watch   ARGV row prefix, sweep after (ms), state (empty: the answer is for all), what was answered (JSON)
 -- Returns the rows that are due now.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- @include now
 local out, fields = {}, redis.call('HGETALL', KEYS[2])
 
 local function asked_for(states)
