@@ -14,10 +14,11 @@ from reactor.errors import DeliveryRejected
 from reactor.events import OURSELVES, iso
 from reactor.rehearsal.rehearse import Job, Rehearsal
 from reactor.rules.durations import written
-from reactor.rules.examples import Example, Expected, Step
+from reactor.rules.examples import Example, Expected, Results, Step
 from reactor.rules.late import Open
 from reactor.rules.match import Decision
 from reactor.store.log import Entry
+from reactor.yaml12 import expected_one_of
 
 BEGIN: Final = 1_767_225_600_000
 """When every test begins: 2026-01-01T00:00:00Z, in milliseconds since the epoch."""
@@ -33,7 +34,9 @@ class Judged:
 
 def judge(config: Config, example: Example) -> Judged:
     """Run one test. Its events are of the first source whose API sends such events, or else our own."""
-    rehearsal = Rehearsal(config, BEGIN)
+    if unknown := tuple((line,) for line in _unknown_results(config, example.results)):
+        return Judged(example.name, unknown)
+    rehearsal = Rehearsal(config, BEGIN, example.results)
     try:
         for number, step in enumerate(example.events):
             rehearsal.wait(rehearsal.now + (step.after or 0))
@@ -41,7 +44,26 @@ def judge(config: Config, example: Example) -> Judged:
                 rehearsal.hear(_entry(config, step, number, rehearsal.now))
     except DeliveryRejected as error:
         return Judged(example.name, ((f"an event is none: {error.detail}",),))
-    return Judged(example.name, tuple(_failures(rehearsal, example.expect)))
+    faults = tuple((fault,) for fault in rehearsal.faults)
+    return Judged(example.name, (*faults, *_failures(rehearsal, example.expect)))
+
+
+def _unknown_results(config: Config, results: Results) -> Iterator[str]:
+    """Results that no action has: with a slip in a name, a test would leave open what it seems to say."""
+    rules = {rule.name: rule for rule in config.rules.rules}
+    for rule, named in results.items():
+        if rule not in rules:
+            yield f"results: {expected_one_of(rule, rules)}"
+            continue
+        actions = {action.name: action for action in rules[rule].actions if action.name}
+        for name, result in named.items():
+            if name not in actions:
+                yield f"results.{rule}: {expected_one_of(name, actions)} (the `as` of an action)"
+                continue
+            known = actions[name].kind.results
+            yield from (
+                f"results.{rule}.{name}: {expected_one_of(part, known)}" for part in result if part not in known
+            )
 
 
 def _entry(config: Config, step: Step, number: int, now: int) -> Entry:

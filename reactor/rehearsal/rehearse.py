@@ -4,7 +4,7 @@ Owns the clock of a rehearsal. What an event means is decided by the same code a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -14,8 +14,11 @@ from reactor.events import OURSELVES, Event, iso, meaning
 from reactor.planning import decides, plan_event
 from reactor.rehearsal.memory import Memory, Outcome
 from reactor.rehearsal.table import Table
+from reactor.rules.cel import Unknown
+from reactor.rules.examples import Results
+from reactor.rules.late import LATE, filled
 from reactor.rules.match import Decision
-from reactor.rules.wording import as_written
+from reactor.rules.wording import as_written, summary
 from reactor.store.log import Entry
 from reactor.store.plans import NewRow
 from reactor.store.resources import Verdict
@@ -46,10 +49,16 @@ class Heard:
 
 @dataclass
 class Rehearsal:
-    """One run of events through a configuration. `now` is in milliseconds since the epoch."""
+    """One run of events through a configuration. `now` is in milliseconds since the epoch.
+
+    `results` are what actions are said to come to, by rule and name; what needs others stays open. `faults` are arguments
+    that have no value by them, with the job and why: in earnest such a job is dead.
+    """
 
     config: Config
     now: int
+    results: Results = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -82,10 +91,21 @@ class Rehearsal:
 
     def _take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        for row in outcome.rows:
+        for planned in outcome.rows:
+            row = self._filled(planned)
             self.jobs.append(Job(row.id, outcome.at, row.rule, outcome.entry, as_written(row)))
             if row.action == "emit":
                 self._emit(row, outcome.at)
+
+    def _filled(self, row: NewRow) -> NewRow:
+        """The row with what the results that are told fill in."""
+        if LATE not in row.what:
+            return row
+        try:
+            return replace(row, what=filled(row.what, self.results.get(row.rule, {})))
+        except Unknown as error:
+            self.faults.append(f"{row.rule}, {summary(row)}: an argument has no value by `results`: {error}")
+            return row
 
     def _emit(self, row: NewRow, at: int) -> None:
         """What a rule emits is heard like any event."""

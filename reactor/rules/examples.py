@@ -48,11 +48,19 @@ class Expected(BaseModel):
         return dict(self.model_extra or {})
 
 
+Results = dict[str, dict[str, dict[str, Any]]]
+"""By rule and by the `as` of an action: what that action comes to, as later actions of the rule see it."""
+
+
 class Example(Model):
     """One test."""
 
     name: str = Field(min_length=1, description="What must happen, in words.")
     events: list[Step] = Field(min_length=1, description="What comes, in its order.")
+    results: Results = Field(
+        {},
+        description="What actions with `as` come to, by rule and name: `{my-rule: {box: {id: s-1}}}` for `${box.id}`.",
+    )
     expect: list[Expected] = Field(description="All jobs, in any order; an empty list says that nothing follows.")
 
 

@@ -73,8 +73,13 @@ def _postponed(
 
 
 def filled(what: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a row asks of its handler, now that the rows it mentions have these results, by name. Raises Unknown."""
+    """What a row asks of its handler, as far as the rows it mentions have these results, by name. Raises Unknown.
+
+    A text that mentions another result, too, stays open.
+    """
     late = what[LATE]
+    missing = [name for name in late["rows"] if name not in results]
+    open_still = []
     values = dict(late["values"])
     for name, result in results.items():
         values |= {f"{name}.{each}": value for each, value in _said(result).items()}
@@ -82,8 +87,11 @@ def filled(what: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) ->
     complete = {name: value for name, value in what.items() if name != LATE}
     for path, text in late["texts"]:
         compiled, _ = template(text, scope)
-        complete = _with(complete, path, compiled.render(values))
-    return complete
+        if any(expression.mentions(name) for expression in compiled.expressions([text]) for name in missing):
+            open_still.append([path, text])
+        else:
+            complete = _with(complete, path, compiled.render(values))
+    return {**complete, LATE: {**late, "texts": open_still}} if open_still else complete
 
 
 def unfilled(what: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -55,6 +55,20 @@ def test_the_test_file_passes_and_a_typo_in_it_fails_as_shown(config: Path) -> N
     assert (failed.exit_code, failed.output) == (1, block("", "FAILED"))
 
 
+def test_a_test_that_tells_results_passes_and_says_what_differs_if_they_are_others(config: Path) -> None:
+    written, file = block("yaml", "# config/rules/again.test.yaml"), config / "rules" / "again.test.yaml"
+    (config / "rules" / "again.yaml").write_text(block("yaml", "rules:\n  - name: another-volume"), "utf-8")
+    file.write_text(written, "utf-8")
+    passed = CliRunner().invoke(reactor, ["rules", "test"])
+    file.write_text(written.replace("fresh: {id: vol-2", "fresh: {id: vol-3"), "utf-8")
+
+    failed = CliRunner().invoke(reactor, ["rules", "test"])
+
+    assert passed.exit_code == 0, passed.output
+    assert failed.exit_code == 1
+    assert "body.volumes.0.volumeId: expected vol-2, found vol-3" in failed.output
+
+
 def test_the_policy_is_sound_and_forbids_what_it_says(config: Path) -> None:
     (config / "policy.yaml").write_text(block("yaml", "policy:"), "utf-8")
     sound = inspect(config).problems

@@ -11,7 +11,7 @@ from reactor.errors import ConfigError
 from reactor.events import Event
 from reactor.rules.cel import Unknown
 from reactor.rules.compile import compile_rule
-from reactor.rules.late import LATE, Asked, Earlier, filled, rendered
+from reactor.rules.late import LATE, Asked, Earlier, filled, rendered, unfilled
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
 
@@ -59,6 +59,25 @@ def test_what_is_open_is_rendered_with_the_results() -> None:
         "parameters": {},
         "body": {"a": [1], "b": ["s1-3"]},
     }
+
+
+def test_what_mentions_a_result_that_is_not_known_yet_stays_open() -> None:
+    rule = compiled(
+        {"call": "a.b", "as": "box"},
+        {"call": "a.b", "as": "disk"},
+        {"call": "a.c", "body": ["${box.id}", "${disk.id} in ${box.id}", "${disk.id}"]},
+    )
+    event = Event("m", "s", "t", "o", {}, time=None, received=None)
+    results = rule.actions[0].kind.results
+    asked = rendered(
+        Asked(rule.actions[2], event, "r"), rule.scope, {}, {name: Earlier(name, results) for name in ("box", "disk")}
+    )
+
+    half = filled(asked, {"box": {"id": "b"}})
+
+    assert half["body"] == ["b", None, None]
+    assert unfilled(half)["body"] == ["b", "${disk.id} in ${box.id}", "${disk.id}"]
+    assert filled(half, {"box": {"id": "b"}, "disk": {"id": "d"}})["body"] == ["b", "d in b", "d"]
 
 
 def test_texts_of_events_are_not_rendered_with_what_is_open() -> None:

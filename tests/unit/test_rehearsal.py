@@ -123,6 +123,84 @@ def test_an_expectation_that_is_not_met_says_why(tmp_path: Path, events: str, ex
     assert any(said in line for failure in test.judged.failures for line in failure), test.judged.failures
 
 
+CHAINED = """\
+rules:
+  - name: replaced
+    on: volume.state.updated
+    match: {newState: error}
+    do:
+      - {call: daytona.createVolume, as: fresh, body: {name: again}}
+      - {call: daytona.getVolume, as: seen, parameters: {volumeId: "${fresh.id}"}}
+      - {emit: fleet.volume-replaced, data: {id: "${fresh.id}", state: "${seen.data.state}"}}
+      - {notify: ops-mail, title: "${fresh.id}", text: "${fresh.id} is ${seen.data.state}"}
+  - name: not-ready
+    on: fleet.volume-replaced
+    match: {state: {anything-but: ready}}
+    do: [{notify: ops-slack, text: "${event.data.id}"}]
+"""
+
+
+def run_chained(tmp_path: Path, results: str, expect: str) -> Checked:
+    directory = directory_with(
+        tmp_path, f"tests:\n  - name: it\n    events: [{LOST}]\n    results: {results}\n    expect: {expect}\n"
+    )
+    (directory / "rules" / "r.yaml").write_text(CHAINED, "utf-8")
+    [test] = run_tests(load_config(directory), directory)
+    return test
+
+
+def chained(id: str, state: str, title: str = "v2") -> str:
+    return f"""
+      - {{rule: replaced, call: daytona.createVolume, body: {{name: again}}}}
+      - {{rule: replaced, call: daytona.getVolume, parameters: {{volumeId: {id}}}}}
+      - {{rule: replaced, emit: fleet.volume-replaced, data: {{id: {id}, state: {state}}}}}
+      - {{rule: replaced, notify: ops-mail, title: {title}, text: {id} is {state}}}"""
+
+
+NOT_READY = "\n      - {rule: not-ready, notify: ops-slack, text: v2}"
+BOTH = "{replaced: {fresh: {id: v2}, seen: {data: {state: STATE}}}}"
+
+
+@pytest.mark.parametrize(
+    ("results", "expect"),
+    [
+        (BOTH.replace("STATE", "ready"), chained("v2", "ready")),
+        (BOTH.replace("STATE", "error"), chained("v2", "error") + NOT_READY),
+        ("{replaced: {fresh: {id: v2}}}", chained("v2", "x").replace("is x", "is what is open") + NOT_READY),
+    ],
+)
+def test_what_actions_come_to_is_told_and_the_later_ones_go_on_from_there(
+    tmp_path: Path, results: str, expect: str
+) -> None:
+    assert run_chained(tmp_path, results, expect).judged.failures == ()
+
+
+@pytest.mark.parametrize(
+    ("results", "expect", "said"),
+    [
+        (BOTH.replace("STATE", "ready"), chained("v3", "ready"), "parameters.volumeId: expected v3, found v2"),
+        (BOTH.replace("STATE", "ready"), chained("v2", "error"), "data.state: expected error, found ready"),
+        (BOTH.replace("STATE", "ready"), chained("v2", "ready") + NOT_READY, "failed state: asked"),
+        (BOTH.replace("STATE", "error"), chained("v2", "error"), "a job that is not expected: not-ready"),
+        ("{replaced: {fresh: {id: v2}}}", chained("v2", "x", "v3"), "title: expected v3, found v2"),
+        (
+            "{replaced: {fresh: {how: adopted}}}",
+            chained("v2", "ready"),
+            "replaced, daytona.getVolume: an argument has no value by `results`: ${fresh.id}",
+        ),
+        ("{replacd: {fresh: {id: v2}}}", "[]", "results: found 'replacd', expected one of"),
+        ("{replaced: {frsh: {id: v2}}}", "[]", "results.replaced: found 'frsh', expected one of 'fresh', 'seen'"),
+        ("{replaced: {fresh: {ids: v2}}}", "[]", "results.replaced.fresh: found 'ids', expected one of"),
+    ],
+)
+def test_what_does_not_follow_from_the_results_that_are_told_says_why(
+    tmp_path: Path, results: str, expect: str, said: str
+) -> None:
+    failures = run_chained(tmp_path, results, expect).judged.failures
+
+    assert any(said in line for failure in failures for line in failure), failures
+
+
 @pytest.mark.parametrize(
     ("tests", "said"),
     [
