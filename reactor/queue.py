@@ -103,8 +103,12 @@ class Standing:
         """What is to be done about it; empty for nothing."""
         if not self.jobs or self.workers:
             return ""
-        command = "reactor work" if self.queue == MAIN else f"reactor work --queue {self.queue}"
-        return f"queue {self.queue} has jobs and no worker: start `{command}`"
+        return f"queue {self.queue} has jobs and no worker: start `{self.command}`"
+
+    @property
+    def command(self) -> str:
+        """What serves it."""
+        return "reactor work" if self.queue == MAIN else f"reactor work --queue {self.queue}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,39 @@ class Popped:
 
     job_id: str
     ticket: Ticket | None
+
+
+async def standings(redis: "aioredis.Redis", instance: str) -> list[Standing]:
+    """How many jobs and workers each queue of an instance has, the main one first. Raises StoreUnavailable."""
+    queues = await _known(redis, instance)
+    async with available():
+        pipeline = redis.pipeline(transaction=False)
+        for queue in queues:
+            pipeline.llen(_key("queue", instance, queue))
+            pipeline.smembers(_key("workers", instance, queue))
+        replies: list[Any] = await pipeline.execute()
+        named = sorted({worker for workers in replies[1::2] for worker in workers})
+        for worker in named:
+            pipeline.exists(worker)
+        living = {worker for worker, lives in zip(named, await pipeline.execute(), strict=True) if lives}
+    return [
+        Standing(queue, int(jobs), len(workers & living))
+        for queue, jobs, workers in zip(queues, replies[::2], map(set, replies[1::2]), strict=True)
+    ]
+
+
+async def _known(redis: "aioredis.Redis", instance: str) -> list[str]:
+    """The queues that RQ knows of an instance, also those that are declared no longer."""
+    prefix = _key("queue", instance, MAIN) + "."
+    async with available():
+        keys: Any = await redis.smembers(Queue.redis_queues_keys)
+    named = (key.decode().removeprefix(prefix) for key in keys if key.decode().startswith(prefix))
+    return list(dict.fromkeys([MAIN, *sorted(named)]))
+
+
+def _key(registry: str, instance: str, queue: str) -> str:
+    """RQ's key of one thing that it keeps for a queue."""
+    return f"rq:{registry}:{rq_name(instance, queue)}"
 
 
 class JobQueue:
@@ -220,30 +257,12 @@ class JobQueue:
         return [entry.decode().partition(":")[0] for entry in entries]
 
     async def queues(self) -> list[str]:
-        """The queues of this instance that RQ knows, also those that are declared no longer; the main one first."""
-        prefix = f"{self.main_key}."
-        async with available():
-            keys: Any = await self._redis.smembers(Queue.redis_queues_keys)
-        named = (key.decode().removeprefix(prefix) for key in keys if key.decode().startswith(prefix))
-        return list(dict.fromkeys([MAIN, *sorted(named)]))
+        """The queues of this instance that RQ knows; the main one first. Raises StoreUnavailable."""
+        return await _known(self._redis, self._instance)
 
     async def standings(self) -> list[Standing]:
         """How many jobs and workers each queue has. Raises StoreUnavailable."""
-        queues = await self.queues()
-        async with available():
-            pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues:
-                pipeline.llen(self._registry("queue", queue))
-                pipeline.smembers(self._registry("workers", queue))
-            replies: list[Any] = await pipeline.execute()
-            known = sorted({worker for workers in replies[1::2] for worker in workers})
-            for worker in known:
-                pipeline.exists(worker)
-            living = {worker for worker, lives in zip(known, await pipeline.execute(), strict=True) if lives}
-        return [
-            Standing(queue, int(jobs), len(workers & living))
-            for queue, jobs, workers in zip(queues, replies[::2], map(set, replies[1::2]), strict=True)
-        ]
+        return await standings(self._redis, self._instance)
 
     async def refuse(self, job_id: str) -> None:
         """Put a job that is not ours among RQ's failed ones, where a person can see it; it never runs."""
@@ -274,7 +293,7 @@ class JobQueue:
         pipeline.zrem(self._registry("wip", queue), f"{job_id}:{EXECUTION}")
 
     def _registry(self, registry: str, queue: str) -> str:
-        return f"rq:{registry}:{rq_name(self._instance, queue)}"
+        return _key(registry, self._instance, queue)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         async with available():

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from reactor.apis.client import Api
 from reactor.config import Config
+from reactor.queue import Standing, standings
 from reactor.reload import kept_config
 from reactor.store.figures import Figures, read_figures
 from reactor.store.logged import Logged
@@ -60,6 +61,7 @@ class Seen:
     heard: Mapping[str, int | None]
     gates: Mapping[str, str]
     config: Config | None
+    queues: Sequence[Standing]
     refused: Sequence[str] = field(default=())
     """What is wrong with the directory of who looks, if that is not what is in force."""
 
@@ -92,6 +94,7 @@ async def look(store: Store, config: Config | None, refused: Sequence[str] = ())
         {source: await store.reconciles.heard(source) for source in sources},
         {gate: why for api in apis for gate, why in (await _closed(store, api)).items()},
         config,
+        await standings(store.redis, store.keys.instance),
         refused,
     )
 
@@ -217,6 +220,11 @@ def _jobs(seen: Seen) -> Iterator[Line]:
     ):
         if count:
             yield Line("jobs", "wrong", f"{count} {state}: {why}, and wait for a person", f"reactor jobs ls --{state}")
+    for queue in seen.queues:
+        if queue.warning:
+            yield Line(
+                "jobs", "wrong", f"queue {queue.queue} has {queue.jobs} and no worker", f"start `{queue.command}`"
+            )
     yield Line("jobs", "ok", f"{figures.due_length} are to be done or wait")
 
 

@@ -40,9 +40,11 @@ def test_an_event_becomes_a_sandbox_and_no_process_is_refused_anything(
         eventually(lambda: machine.sandboxes_of(volume) or refused(admin))
         assert refused(admin) == []
         shown = machine.run("jobs", "ls", "--json", REACTOR_REDIS_URL=users["read"])
+        status = machine.run("status", REACTOR_REDIS_URL=users["read"])
         ended = [process.stop() for process in (web, *others)]
 
     assert shown.returncode == 0, shown.stderr
+    assert (status.returncode, status.stderr) == (0, ""), status.stdout
     assert ended == [0, 0, 0]
     assert refused(admin) == []
 

@@ -17,6 +17,7 @@ from test_jobs import ended
 
 from reactor.config import load_config
 from reactor.operator.status import Line, Seen, judged, look
+from reactor.queue import JobQueue, Ticket
 from reactor.reload import Told
 from reactor.store.brakes import Scope
 from reactor.store.reconciles import Mark
@@ -226,3 +227,17 @@ async def test_what_names_say_does_not_steer_the_terminal(opened: Opened) -> Non
     said = await asyncio.to_thread(Commands(opened), "status")
 
     assert r"\x1b[2J\r\u202e" in said.stdout
+
+
+async def test_a_queue_that_has_jobs_and_no_worker_is_wrong(opened: Opened) -> None:
+    await alive(opened)
+    await opened.queue.enqueue([Ticket("row1", queue="heavy"), Ticket("row2", queue="heavy")])
+
+    unserved = wrong(await seen(opened))
+    worker = JobQueue(opened.settings.redis_url, opened.settings.instance, opened.store.redis, "heavy")
+    await worker.presence(ttl=60.0).beat(busy=False, done=0, failed=0)
+    served = wrong(await seen(opened))
+    worker.close()
+
+    assert unserved == [Line("jobs", "wrong", "queue heavy has 2 and no worker", "start `reactor work --queue heavy`")]
+    assert served == []
