@@ -6,13 +6,14 @@ Owns processes and proxies, and every way to harm and to heal them. Does not dec
 import asyncio
 import os
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from ports import ReservedPort
 
 from crash.nursery import Child, Nursery, until
 from crash.proxy import Proxy, to, to_first
@@ -54,7 +55,8 @@ class Member:
 
     @property
     def lives(self) -> bool:
-        return self.child is not None and not self.child.over.is_set()
+        """Whether it has a process that nobody has killed yet; a killed one takes a moment to be gone."""
+        return self.child is not None and not self.child.over.is_set() and not self.child.killed
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Fleet:
     not_started: Counter[str] = field(default_factory=Counter)
     """Processes that ended at their start, as they do while there is no server."""
     _keepers: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    _ports: list[ReservedPort] = field(default_factory=list)
     _server_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     _server_down: bool = False
     _ending: bool = False
@@ -108,7 +111,7 @@ class Fleet:
     async def begin(self, name: str, *, armed: str = "", **environment: str) -> Member:
         """Start one; one that is armed with a failpoint is not started again."""
         arguments = ROLES[name.partition("-")[0]]
-        port = free_port() if arguments[0] == "serve" else 0
+        port = self._reserved().number if arguments[0] == "serve" else 0
         member = Member(name, (*arguments, *(["--port", str(port)] if port else [])), port, environment, armed=armed)
         self.members[name] = member
         await self._begin(member)
@@ -139,14 +142,14 @@ class Fleet:
 
     def kill(self, name: str) -> None:
         """End a process, or the server, as the kernel does; it is started again soon."""
-        self.kills[name] += 1
         if name == SERVER:
+            self.kills[name] += 1
             self._server_down = True
             os.kill(self.server.pid, signal.SIGKILL)
             self._keep(SERVER, self._restart_server())
         elif child := self.members[name].child:
             self.members[name].killed = True
-            child.signal(signal.SIGKILL)
+            self.kills[name] += child.signal(signal.SIGKILL)
 
     def stop(self, name: str) -> None:
         """Tell a process to end in order; another takes its place."""
@@ -193,6 +196,8 @@ class Fleet:
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         for proxy in self.proxies.values():
             await proxy.close()
+        for port in self._ports:
+            port.close()
 
     async def run(self, *arguments: str) -> None:
         """Run `reactor arguments` to its end, however that is."""
@@ -203,6 +208,10 @@ class Fleet:
         if child:
             child.watch(lambda _: None)
             await child.over.wait()
+
+    def _reserved(self) -> ReservedPort:
+        self._ports.append(port := ReservedPort())
+        return port
 
     async def _begin(self, member: Member) -> None:
         base = self.directory / member.name
@@ -238,14 +247,6 @@ class Fleet:
 
     def _keep(self, name: str, work: "asyncio.Future[None] | object") -> None:
         self._keepers[name] = asyncio.ensure_future(work)  # type: ignore[arg-type]
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def server_in(directory: Path, fsync: Fsync) -> EmbeddedServer:

@@ -115,7 +115,8 @@ class Nemesis:
         """Do it. A kill that finds nobody waits until there is somebody."""
         fleet, dice = self.stand.fleet, Random(fault.seed)
         if fault.kind in {"kill", "skew", "pause", "stop"}:
-            await until(lambda: _true(fleet.is_there(fault.target)), PATIENCE)
+            there = await until(lambda: _true(fleet.is_there(fault.target)), PATIENCE)
+            assert there, f"nobody was there to {fault} for {PATIENCE:g} s"
         self.stand.story.tell(str(fault))
         acts: dict[str, Callable[[], Any]] = {
             "kill": lambda: fleet.kill(fault.target),

@@ -36,6 +36,7 @@ class Child:
     log: Path
     pidfd: int
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    killed: bool = False
 
     def signal(self, number: int) -> bool:
         """Send a signal; False when the process is gone."""
@@ -45,6 +46,7 @@ class Child:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             return False
+        self.killed = self.killed or number == signal.SIGKILL
         return True
 
     def watch(self, ended: Ended) -> None:

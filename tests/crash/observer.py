@@ -43,15 +43,16 @@ class Observer:
 
     async def is_quiet(self) -> bool:
         """Whether nothing is left to be done, here and at the emulator."""
+        before = await self.told("deliveries")
         try:
-            if any((await self.left()).values()):
-                return False
             runs: Any = await self.redis.zrange(KEYS.runs, 0, -1)
-            if b"running" in await self._each([("HGET", KEYS.run(run.decode()), "status") for run in runs]):
+            running = b"running" in await self._each([("HGET", KEYS.run(run.decode()), "status") for run in runs])
+            if running or any((await self.left()).values()):
                 return False
         except aioredis.RedisError:
             return False
-        return not (await self.told("deliveries"))["underWay"]
+        after = await self.told("deliveries")
+        return not after["underWay"] and len(after["deliveries"]) == len(before["deliveries"])
 
     async def knows_all(self) -> bool:
         """Whether the state table has every volume and sandbox as it is, however that was told."""
@@ -71,16 +72,22 @@ class Observer:
         return int(await self.redis.xlen(KEYS.log))
 
     async def left(self) -> dict[str, int]:
-        """Work that is not done yet."""
-        groups = await self.redis.xinfo_groups(KEYS.log)
+        """Work that is not done yet, at one moment: what moves on meanwhile is in one place or the other."""
+        async with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.xinfo_groups(KEYS.log)
+            pipeline.zcard(KEYS.due)
+            pipeline.llen(QUEUE)
+            pipeline.zcard(KEYS.aside)
+            pipeline.zcard(KEYS.watches)
+            groups, due, queued, aside, watches = await pipeline.execute()
         group = next(group for group in groups if group["name"] == GROUP.encode())
         return {
-            "due rows": await self.redis.zcard(KEYS.due),
-            "queued jobs": await self.redis.llen(QUEUE),
+            "due rows": due,
+            "queued jobs": queued,
             "unacknowledged events": group["pending"],
             "unread events": group["lag"] or 0,
-            "events set aside": await self.redis.zcard(KEYS.aside),
-            "watches": await self.redis.zcard(KEYS.watches),
+            "events set aside": aside,
+            "watches": watches,
         }
 
     async def lengths(self) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Probes of every process: ready when it works, not ready once it was told to end, alive until it has ended."""
 
+import signal
+
 import httpx2
 import pytest
 
@@ -28,12 +30,14 @@ def test_a_worker_that_ends_is_alive_and_not_ready_until_its_job_is_done(machine
         event = machine.announce(machine.serve(), volume)
         eventually(lambda: "createSandbox" in emulator.calls())
 
+        machine.processes[0].signal(signal.SIGSTOP)  # the emulator: its answer comes when we have looked
         worker.popen.terminate()
         ready = eventually(
             lambda: (answer := httpx2.get(f"{worker.operations_url}/readyz")).status_code == 503 and answer
         )
         alive = httpx2.get(f"{worker.operations_url}/livez")
 
+        machine.processes[0].signal(signal.SIGCONT)
         emulator.faults()
     assert ready
     assert "told to end" in ready.json()["error"]

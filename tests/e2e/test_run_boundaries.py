@@ -1,9 +1,9 @@
 """Web, dispatcher, worker or server is killed at every step boundary of a run: it succeeds, and makes everything once."""
 
-import socket
 from collections.abc import Iterator
 
 import pytest
+from ports import ReservedPort
 
 from e2e.boundaries import SEEDS, VICTIMS, Crew, Seed, Victim, made
 from e2e.machine import Machine
@@ -12,15 +12,13 @@ from reactor.emulator import EmulatorSettings
 
 @pytest.fixture(scope="module")
 def crew(shared_machine: Machine) -> Iterator[Crew]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     base = shared_machine.environment["DAYTONA_API_URL"].removesuffix("/api")
     shared_machine.environment |= {
         "RUNLOOP_API_URL": f"{base}/runloop",
         "RUNLOOP_API_KEY": EmulatorSettings().runloop_api_key,
     }
-    with shared_machine.ending_what_starts():
-        yield Crew(shared_machine, port)
+    with ReservedPort() as port, shared_machine.ending_what_starts():
+        yield Crew(shared_machine, port.number)
 
 
 @pytest.mark.parametrize("victim", VICTIMS)

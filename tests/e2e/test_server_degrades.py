@@ -2,7 +2,6 @@
 
 import resource
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 from conftest import binaries
+from ports import ReservedPort
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError
@@ -22,6 +22,9 @@ from redis.retry import Retry
 from e2e.machine import Machine, machine_in, volume_event
 from e2e.process import Process, eventually
 from reactor.embedded import EmbeddedServer, bound_to_parent, find_server
+
+SLOWLY = 30_000
+"""Microseconds that a loading server takes for each key: with the ballast, longer than anybody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def full_disk(machine: Machine) -> Iterator[None]:
 
 @contextmanager
 def loading(machine: Machine) -> Iterator[None]:
-    """The server has started again and reads a large file, for seconds."""
+    """The server has started again and reads a file, for as long as the context lasts."""
     with admin(machine) as redis, redis.pipeline(transaction=False) as pipeline:
         for number in range(1000):
             pipeline.set(f"ballast:{number}", "x" * 4000, ex=60)
@@ -104,7 +107,7 @@ def loading(machine: Machine) -> Iterator[None]:
         "--dir",
         str(directory),
     ]
-    slow = ["--appendonly", "yes", "--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024"]
+    slow = ["--appendonly", "yes", "--key-load-delay", str(SLOWLY), "--loading-process-events-interval-bytes", "1024"]
     machine.server.stop()
     with (
         subprocess.Popen(bound_to_parent([*command, *slow]), stdout=subprocess.DEVNULL) as server,
@@ -113,6 +116,7 @@ def loading(machine: Machine) -> Iterator[None]:
         try:
             eventually(lambda: says_loading(redis))
             yield
+            redis.config_set("key-load-delay", 0)
             eventually(lambda: not says_loading(redis))
         finally:
             server.terminate()
@@ -196,12 +200,15 @@ def test_a_promoted_replica_at_the_same_address_is_gone_on_with(fleet: Fleet, tm
     """How an address moves (a name, a virtual IP) is the operator's; here it is the path of the socket."""
     machine = fleet.machine
     before, after = machine.ready_volume(), machine.ready_volume()
-    port = free_port()
-    with EmbeddedServer.start(tmp_path / "replica") as replica, Redis.from_url(replica.url) as second:
+    with (
+        ReservedPort() as port,
+        EmbeddedServer.start(tmp_path / "replica") as replica,
+        Redis.from_url(replica.url) as second,
+    ):
         with admin(machine) as first:
-            first.config_set("port", port)
+            first.config_set("port", port.number)
             first.config_set("repl-diskless-sync-delay", 0)
-            second.replicaof("127.0.0.1", str(port))
+            second.replicaof("127.0.0.1", str(port.number))
             eventually(lambda: replication(second).get("master_link_status") == "up")
             assert fleet.deliver(before, "msg_before") == 204
             eventually(lambda: machine.is_done("msg_before"))
@@ -225,9 +232,3 @@ def test_a_promoted_replica_at_the_same_address_is_gone_on_with(fleet: Fleet, tm
 def replication(redis: Redis) -> dict[str, Any]:
     info: Any = redis.info("replication")
     return dict(info)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

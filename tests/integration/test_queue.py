@@ -250,10 +250,10 @@ async def _empty(opened: Opened) -> bool:
 
 def test_reading_a_bomb_takes_no_time() -> None:
     bomb = zlib.compress(b" " * 200_000_000)
-    began = time.monotonic()
+    began = time.process_time()
 
     assert read_ticket(bomb) is None
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 async def test_rq_info_shows_refused_jobs_among_the_failed_ones(opened: Opened, redis: Redis) -> None:
