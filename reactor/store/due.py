@@ -27,7 +27,10 @@ TIMER = "timer/"
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """A row that needs an RQ job now, or a timer whose time has come; `number` makes that job's id new."""
+    """A row that needs an RQ job now, or a timer whose time has come; `number` makes that job's id new.
+
+    It is 0 for what can't be looked at, and must be left alone: somebody else wrote it.
+    """
 
     row: str
     number: int

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem != "__init__")
+PLACES = [*(ROOT / "bench").glob("[!_]*.py"), *(path.parent for path in (ROOT / "bench").glob("*/__main__.py"))]
+PROGRAMS = sorted(path.stem for path in PLACES)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

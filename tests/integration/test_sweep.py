@@ -11,7 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis import Redis
 from stage import claimed, eventually, new_row, now_ms, planned
+from structlog.testing import capture_logs
 
+from reactor.due import DuePoller
 from reactor.queue import Ticket
 from reactor.store.due import Due, Swept
 from reactor.store.keys import Keys
@@ -194,3 +196,34 @@ async def test_a_queue_too_long_to_be_searched_is_searched_row_by_row_over_time(
     looks = [await due.sweep(opened.queue.key, count=1) for _ in range(len(rows) + 1)]
 
     assert [swept.row for look in looks for swept in look] == ["z-lost"]
+
+
+async def test_what_nobody_of_us_wrote_is_in_no_row_s_way(opened: Opened, redis: Redis) -> None:
+    await planned(opened, new_row("row1"))
+    make_due(redis)
+    redis.set(KEYS.row("another"), "somebody's")
+    redis.hset(KEYS.row("torn"), mapping={"state": "waiting", "probe": "p", "enqueued": "x"})
+    redis.set(KEYS.timer("another"), "somebody's")
+    redis.hset(KEYS.row("a b"), "state", "due")
+    junk: Any = (b"\xff\xfe", "a b", "timer/", "", "../x", "nobody")
+    redis.zadd(KEYS.due, dict.fromkeys((*junk, "another", "torn", "timer/another"), 0))
+
+    swept = await sweep(opened)
+
+    assert [each.row for each in swept if each.number] == ["row1"]
+    assert sorted(each.row for each in swept if not each.number) == ["another", "timer/another", "torn"]
+    assert sorted(redis.zrange(KEYS.due, 0, -1)) == [b"another", b"row1", b"timer/another", b"torn"]
+    assert await sweep(opened) == []
+
+
+async def test_a_poller_says_what_is_faulty_and_goes_on(opened: Opened, redis: Redis) -> None:
+    await planned(opened, new_row("row1"))
+    make_due(redis)
+    redis.set(KEYS.row("another"), "somebody's")
+    redis.zadd(KEYS.due, {"another": 0})
+
+    with capture_logs() as logs:
+        assert await DuePoller(opened.store, opened.queue).sweep() == 1
+
+    assert [line["entry"] for line in logs if line["event"] == "due entry faulty"] == ["another"]
+    assert await opened.queue.length() == 1

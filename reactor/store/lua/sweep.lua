@@ -5,14 +5,16 @@
 -- Of the rows that wait for one resource, one at a time is given out to look; the others wait on, up to their deadline.
 -- A timer whose time has come is given out like a row. A row that waits for another one is not: it goes on or is cancelled as that
 -- one ended, should whoever ended it not have seen to that.
+-- An entry that can't be looked at is in no other's way: what is no id of ours leaves the set, any other is looked at rarely.
 -- KEYS due, RQ's main queue; the key of each other queue is that one's, a dot, and the queue's name.
 -- ARGV row prefix, how many, look again after (ms), longest pause (ms), timer prefix, lifetime (ms), entries of each queue to
 --      compare at most
--- Returns row id or timer/id, number of this enqueue, the row's queue ('' for the main one), row id, ...
+-- Returns row id or timer/id, number of this enqueue, the row's queue ('' for the main one), row id, ...;
+--      number 0 for one that can't be looked at
 -- @include now
 -- @include chain
 local live = redis.call('ZCARD', KEYS[1])
-local queues = {}
+local queues, broken = {}, nil
 local c = {now = now, sweep = ARGV[3], lifetime = ARGV[6], row = ARGV[1], due = KEYS[1]}
 local out = {}
 
@@ -60,7 +62,11 @@ end
 local function queue_of(name)
   local key = KEYS[2] .. (name and '.' .. name or '')
   if not queues[key] then
-    local depth = redis.call('LLEN', key)
+    local depth = redis.pcall('LLEN', key)
+    if type(depth) == 'table' then
+      broken = depth
+      error(depth.err)
+    end
     queues[key] = {key = key, depth = depth, room = 2 * live - depth, compare = tonumber(ARGV[7])}
   end
   return queues[key]
@@ -76,13 +82,11 @@ local function lost(row, enqueued, queue)
   return true
 end
 
-for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
+local function look_at_row(row)
   local key = ARGV[1] .. row
   local state, queued, enqueued, lease, follows, name =
     unpack(redis.call('HMGET', key, 'state', 'queued', 'enqueued', 'lease', 'follows', 'queue'))
-  if string.sub(row, 1, 6) == 'timer/' then
-    look_at_timer(row)
-  elseif state == 'waiting' and follows then
+  if state == 'waiting' and follows then
     look_at_chain(row, follows)
   elseif state ~= 'due' and state ~= 'running' and state ~= 'waiting' then
     redis.call('ZREM', KEYS[1], row)
@@ -96,6 +100,17 @@ for _, row in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 
       redis.call('HSET', key, 'state', state == 'waiting' and 'due' or state, 'queued', 1)
       queue.room = queue.room - 1
     end
+  end
+end
+
+for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  local id, is_timer = string.gsub(entry, '^timer/', '')
+  if string.find(id, '[^%w_-]') or id == '' then
+    redis.call('ZREM', KEYS[1], entry)
+  elseif not pcall(is_timer == 1 and look_at_timer or look_at_row, entry) then
+    if broken then return broken end
+    redis.call('ZADD', KEYS[1], now + ARGV[4], entry)
+    give(entry, 0)
   end
 end
 return out
