@@ -206,8 +206,13 @@ async def looked_at(case: Trial) -> None:
 
 
 async def contents(case: Trial) -> dict[bytes, Any]:
-    """Every key with what it holds."""
-    return {key: await case.stand.redis.dump(key) async for key in case.stand.redis.scan_iter(count=1000)}
+    """Every key that does not expire meanwhile, with what it holds."""
+    redis = case.stand.redis
+    return {
+        key: await redis.dump(key)
+        async for key in redis.scan_iter(count=1000)
+        if not 0 <= await redis.pttl(key) < 1000 * PATIENCE
+    }
 
 
 async def timer_killed(case: Trial) -> None:
@@ -258,7 +263,7 @@ def foreign(data: Callable[[], bytes]) -> Cause:
 
     async def cause(case: Trial) -> None:
         mark = case.fleet.directory / "ran"
-        packed = zlib.compress(data().replace(b"MARK", str(mark).encode()))
+        packed = await asyncio.to_thread(lambda: zlib.compress(data().replace(b"MARK", str(mark).encode())))
         await case.stand.redis.hset("rq:job:foreign", mapping={"data": packed, "status": "queued"})
         await case.stand.redis.rpush(QUEUE, "foreign")
         await case.fleet.start(("work-1",))

@@ -85,7 +85,7 @@ class Comparison:
         self._config = config
         self.teller = teller
         self._api = teller.api
-        self._watermark = watermark
+        self.watermark = watermark
         self._sure = sure
         self._report = Report(teller.api.name, watermark is None)
 
@@ -115,7 +115,7 @@ class Comparison:
         """What is listed of a kind, and what of it seems to lack an event."""
         seen = await self._listed(kind)
         self._report.resources[kind] = len(seen.reads)
-        return seen, suspects_of(self._api.provider.resources[kind], seen, self._watermark)
+        return seen, suspects_of(self._api.provider.resources[kind], seen, self.watermark)
 
     async def _listed(self, kind: str) -> Listed:
         """All resources of a kind, and what the table knows of them and of those that are missing. Raises CallError."""
@@ -173,7 +173,7 @@ class Comparison:
         [known] = await self._store.resources.known(api.name, kind, [resource_id])
         if not is_confirmed(resource, suspect, second, known):
             return None
-        events = events_of(self.teller, second, known, creation=is_new(resource, second, self._watermark or 0))
+        events = events_of(self.teller, second, known, creation=is_new(resource, second, self.watermark or 0))
         for event in events:
             await self._append(event)
         told = tuple(event.type for event in events)

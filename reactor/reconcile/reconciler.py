@@ -8,14 +8,12 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import uuid4
 
 import structlog
 
 from reactor.apis.client import ApiClient
 from reactor.apis.provider import CLOCKS
-from reactor.apis.sightings import Teller
 from reactor.config.telling import teller_of
 from reactor.errors import CallError, StoreUnavailable
 from reactor.failpoints import failpoint
@@ -118,7 +116,7 @@ class Reconciler:
         began = _now()
         comparison, mark = await self._comparison(name, began)
         report = await comparison.compare()
-        await self._keep(comparison.teller, report, mark, began)
+        await self._keep(comparison, report, mark, began)
         return report
 
     @asynccontextmanager
@@ -152,16 +150,23 @@ class Reconciler:
     async def _comparison(self, name: str, began: int) -> tuple[Comparison, Mark]:
         """The comparison of an API that begins now (ms), and how far it was seen before."""
         config, mark = self._live.config, await self._store.reconciles.mark(name)
-        if mark.watermark is not None and mark.watermark < began - self._window * 1000:
-            mark = replace(mark, watermark=None)  # events of so long ago are late: an old backup, or a very long outage
+        watermark = mark.watermark
+        if watermark is not None and watermark < began - self._window * 1000:
+            watermark = None  # events of so long ago are late: an old backup, or a very long outage
         teller = teller_of(config, config.apis[name], "reconcile")
-        return Comparison(self._store, self._client, config, teller, mark.watermark, sure=self._sure), mark
+        return Comparison(self._store, self._client, config, teller, watermark, sure=self._sure), mark
 
-    async def _keep(self, teller: Teller, report: Report, mark: Mark, began: int) -> None:
+    async def _keep(self, comparison: Comparison, report: Report, before: Mark, began: int) -> None:
+        teller, watermark = comparison.teller, comparison.watermark
         lag = max((resource.staleness for resource in teller.api.provider.resources.values()), default=0.0)
-        upto = began - UNSEEN - int(lag * 1000) if report.complete or mark.watermark is None else mark.watermark
+        upto = began - UNSEEN - int(lag * 1000) if report.complete or watermark is None else watermark
         report.silent = await self._is_silent(teller.source, report)
-        await self._store.reconciles.keep(report.api, Mark(upto, _now(), mark.told + report.told, report.silent))
+        mark = Mark(upto, _now(), before.told + report.told, report.silent)
+        if not await self._store.reconciles.keep(report.api, before, mark):
+            log.warning(
+                "reconcile not kept", api=report.api, error="what it was made from is gone: the next one begins anew"
+            )
+            return
         failpoint("reconcile.after_keep")
         log.info(
             "reconciled",

@@ -53,10 +53,10 @@ class Reconciles:
             stored: Any = await self._redis.hget(self._keys.reconciled, api)
         return Mark(**orjson.loads(stored)) if stored else Mark()
 
-    async def keep(self, api: str, mark: Mark) -> None:
-        """An API is reconciled. Raises StoreUnavailable."""
-        async with available():
-            await self._redis.hset(self._keys.reconciled, api, orjson.dumps(mark))
+    async def keep(self, api: str, before: Mark, mark: Mark) -> bool:
+        """An API is reconciled; False when `before` is not what is known of it any more. Raises StoreUnavailable."""
+        since = orjson.dumps(before) if before != Mark() else b""
+        return bool(await self._scripts.run("keep", (self._keys.reconciled,), (api, since, orjson.dumps(mark))))
 
     async def marks(self) -> Mapping[str, Mark]:
         """How far each API is reconciled that ever was. Raises StoreUnavailable."""

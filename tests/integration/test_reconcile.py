@@ -17,6 +17,7 @@ from reactor.metrics import render_metrics
 from reactor.reconcile.comparison import Report, kinds_of
 from reactor.reconcile.reconciler import Reconciler
 from reactor.store.ledger import Row
+from reactor.store.reconciles import Mark
 
 THOUSAND = 1000
 
@@ -64,6 +65,29 @@ async def test_the_first_time_and_after_a_flush_a_thousand_resources_decide_noth
             assert (second.baseline, second.filled, second.told) == (False, 0, 0)
             assert (await told(opened), await opened.store.due.length()) == ([], 0)
             redis.flushall()
+
+
+async def test_a_flush_under_a_reconcile_makes_the_next_one_the_first(
+    opened: Opened, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
+        await reconciled(reconciler)
+        await made(reactor, "build-1")
+        known = opened.store.reconciles.marks
+
+        async def flushed(api: str) -> Mark:
+            mark = (await known())[api]
+            redis.flushall()
+            return mark
+
+        with monkeypatch.context() as flushing:
+            flushing.setattr(opened.store.reconciles, "mark", flushed)
+            await reconciled(reconciler)
+        kept = await known()
+        redis.delete(opened.store.keys.log)  # what the round under the flush found is not asked about here
+        again = await reconciled(reconciler)
+
+    assert (kept, again.baseline, again.told) == ({}, True, 0)
 
 
 async def test_an_event_of_a_resource_from_before_the_first_time_still_works(

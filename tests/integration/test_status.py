@@ -88,7 +88,7 @@ async def _gate(opened: Opened) -> None:
 
 
 async def _silent(opened: Opened) -> None:
-    await opened.store.reconciles.keep("daytona", Mark(1, 1, 3, silent=True))
+    await opened.store.reconciles.keep("daytona", Mark(), Mark(1, 1, 3, silent=True))
 
 
 async def _forged(opened: Opened) -> None:

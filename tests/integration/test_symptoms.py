@@ -56,7 +56,7 @@ async def nothing(scene: Scene) -> None:
 
 
 async def silent(scene: Scene) -> None:
-    await scene.opened.store.reconciles.keep("daytona", Mark(1, 1, 3, silent=True))
+    await scene.opened.store.reconciles.keep("daytona", Mark(), Mark(1, 1, 3, silent=True))
 
 
 def refused(source: str, reason: str) -> Callable[[Scene], Awaitable[None]]:
