@@ -1,49 +1,17 @@
-"""Speaks to the YAML language server as an editor does: LSP over stdio. Installs it once, below .venv."""
+"""Speaks to the YAML language server as an editor does: LSP over stdio. npm installs it."""
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
+from npm import package
 
-WANTED = Path(__file__).parent / "editor" / "package.json"
 PATIENCE = 60.0
-"""Seconds for the installation, and for all of a test's questions; both take a few."""
-
-
-def installed() -> Path:
-    """The server's program. Installed by npm in the version that editor/package.json names, unless that is there."""
-    [version] = json.loads(WANTED.read_text())["dependencies"].values()
-    home = Path(sys.prefix) / f"yaml-language-server-{version}"
-    if not home.exists():
-        _install(home)
-    return home / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
-
-
-def _install(home: Path) -> None:
-    """Several test processes may do so at once: each installs aside, and the first to be done wins."""
-    if not shutil.which("npm"):
-        pytest.fail("no npm on the PATH: the tests of what editors show need Node.js 18 or later")
-    aside = home.with_name(f"{home.name}.{os.getpid()}")
-    aside.mkdir()
-    try:
-        shutil.copy(WANTED, aside)
-        options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
-        done = subprocess.run(["npm", "install", *options], cwd=aside, capture_output=True, text=True, timeout=PATIENCE)
-        if done.returncode:
-            pytest.fail(f"npm could not install the YAML language server:\n{done.stderr}")
-        if not home.exists():
-            aside.rename(home)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+"""Seconds for all of a test's questions, which take a few."""
 
 
 @dataclass(slots=True)
@@ -119,7 +87,7 @@ SETTINGS = {"yaml": {"validate": True, "hover": True, "completion": True, "schem
 @asynccontextmanager
 async def opened(file: Path, text: str) -> AsyncIterator[Editor]:
     """An editor in which this text stands in this file; the file's first line names its schema."""
-    program = installed()
+    program = package("yaml-language-server") / "bin" / "yaml-language-server"
     process = await asyncio.create_subprocess_exec(
         "node", str(program), "--stdio", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
