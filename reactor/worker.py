@@ -194,8 +194,8 @@ class Worker:
         asked = time.monotonic()
         try:
             held = await self.store.ledger.renew_each([job.row for job in jobs])
-        except StoreUnavailable:
-            return [job for job in jobs if asked - job.renewed >= lease]
+        except StoreUnavailable:  # by now, not when it was asked: a server that hangs takes seconds to be unable
+            return [job for job in jobs if time.monotonic() - job.renewed >= lease]
         for job in jobs:
             job.renewed = asked
         return [job for job, holds in zip(jobs, held, strict=True) if not holds]

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from conftest import LOOPBACK, Opened
 from redis import Redis
-from stage import claimed, context_of, ended, eventually, new_row, planned, said, working
+from stage import claimed, context_of, ended, eventually, new_row, now_ms, planned, said, working
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -183,6 +183,23 @@ async def test_a_job_whose_lease_is_lost_is_stopped(
     found = await opened.store.ledger.get("row1")
     assert found is not None
     assert found.state == "running"
+
+
+async def test_a_job_whose_lease_ran_out_while_redis_did_not_answer_is_stopped(
+    opened: Opened, redis: Redis, acts: Acts, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew_each = opened.store.ledger.renew_each
+
+    async def hang(_: Sequence[Row]) -> list[bool]:
+        monkeypatch.setattr(opened.store.ledger, "renew_each", renew_each)  # once
+        redis.hset(opened.store.keys.row("row1"), "lease", now_ms() + 60_000)  # nobody else takes the row
+        await asyncio.sleep(1.2 * opened.settings.lease)
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(opened.store.ledger, "renew_each", hang)
+    async with working(opened):
+        await enqueued(opened, "hold")
+        await eventually(lambda: said(logs, "job stopped", job="row1"))
 
 
 async def idle(worker: Worker) -> bool:
