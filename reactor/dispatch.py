@@ -81,7 +81,10 @@ class Dispatcher:
         return True
 
     async def decide(self, entries: Sequence[Entry]) -> None:
-        """React to events. A faulty one delays no other: it stays unacknowledged, and is taken over later."""
+        """React to events. A faulty one delays no other: it stays unacknowledged, and is taken over later.
+
+        Raises StoreUnavailable: then all of them are taken over later.
+        """
         try:
             await self.react(entries)
         except StoreUnavailable:

@@ -1,5 +1,7 @@
-"""The one due set: everything that has a time, by that time. Owns sweeping it and letting timers ripen; what a due row
-needs is the caller's."""
+"""The one due set: everything that has a time, by that time.
+
+Owns sweeping it and letting timers ripen. What a due row needs is the caller's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,13 +98,13 @@ class Due:
         return [_ripened(timer, result) for timer, result in zip(timers, results, strict=True)]
 
     async def next(self) -> int | None:
-        """When the earliest entry is due, in milliseconds since the epoch."""
+        """When the earliest entry is due, in milliseconds since the epoch; None when nothing is. Raises StoreUnavailable."""
         async with available():
             first = await self._redis.zrange(self._keys.due, 0, 0, withscores=True)
         return int(first[0][1]) if first else None
 
     async def length(self) -> int:
-        """How many entries wait for their time."""
+        """How many entries wait for their time. Raises StoreUnavailable."""
         async with available():
             return int(await self._redis.zcard(self._keys.due))
 

@@ -116,7 +116,10 @@ class Ledger:
         self._sweep_after = int(sweep_after * 1000)
 
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
-        """Lease rows for `worker`; each gets a fence higher than all before it. A row nobody can read is dead at once."""
+        """Lease rows for `worker`; each gets a fence higher than all before it. A row that can't be read is dead at once.
+
+        Raises StoreUnavailable.
+        """
         others = (self._lease, worker, self._keys.gate(""), self._keys.held(""), int(PAUSED_LOOK * 1000))
         results = await self._scripts.run_many(
             ("claim", (self._keys.row(row), self._keys.due, self._keys.pauses), (row, *others)) for row in rows
@@ -137,7 +140,10 @@ class Ledger:
             await pipeline.execute()
 
     async def renew(self, row: Row, **notes: str) -> bool:
-        """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting."""
+        """Prolong the lease and write `notes` into the row; False when somebody else has it now: stop acting.
+
+        Raises StoreUnavailable.
+        """
         return bool(await self._scripts.run(*self._renewal(row, notes)))
 
     async def note_asked(self, row: Row) -> bool:
@@ -164,7 +170,10 @@ class Ledger:
         return int(code), detail.decode()
 
     async def finish(self, row: Row, ending: Ending) -> bool:
-        """End the attempt; False when somebody else has the row now and this end counts for nothing."""
+        """End the attempt; False when somebody else has the row now and this end counts for nothing.
+
+        Asked again after a lost reply, it says the same. Raises StoreUnavailable.
+        """
         fields = {"error": ending.error}
         if ending.result is not None:
             fields["result"] = orjson.dumps(ending.result).decode()
@@ -185,7 +194,7 @@ class Ledger:
         return bool(await self._scripts.run("finish", keys, args))
 
     async def get(self, row: str) -> Row | None:
-        """Read one row."""
+        """One row; None when there is none of this id, or no longer. Raises StoreUnavailable."""
         async with available():
             fields: Any = await self._redis.hgetall(self._keys.row(row))
         return read_row(row, fields) if fields else None
@@ -197,7 +206,7 @@ class Ledger:
         return queue.decode() if queue else MAIN
 
     async def live(self, rows: Sequence[str]) -> list[bool]:
-        """Whether each row is there and has not ended."""
+        """Whether each row is there and has not ended. Raises StoreUnavailable."""
         async with available():
             pipeline = self._redis.pipeline(transaction=False)
             for row in rows:

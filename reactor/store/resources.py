@@ -18,7 +18,7 @@ from reactor.store.scripts import Call, Scripts
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one event is in the light of all before it. Only a `fresh` one is decided upon.
+    """What one event is in the light of all before it. Rules are put to a `fresh` one, and to a `stale` one that a rule wants.
 
     `stale`: something newer is known of the resource. `repeat`: another event said the same. `late`: older than the
     dedup window. `before` and `after` are the resource's state around the event; `seq` counts its changes,
@@ -117,7 +117,7 @@ class Resources:
         return sum(filled)
 
     async def state(self, api: str, kind: str, resource_id: str) -> str | None:
-        """The state last seen of a resource, None when it was never seen."""
+        """The state last seen of a resource, None when it was never seen. Raises StoreUnavailable."""
         async with available():
             state: Any = await self._redis.hget(self._keys.resource(api, kind, resource_id), "state")
         return state.decode() if state else None

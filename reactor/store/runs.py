@@ -95,7 +95,7 @@ class Runs:
             await self._redis.set(self._keys.document(digest), text, px=self._lifetime)
 
     async def document(self, digest: str) -> bytes | None:
-        """The text of a document that runs were started with."""
+        """The text of a document that runs were started with; None when it is gone. Raises StoreUnavailable."""
         async with available():
             text: Any = await self._redis.get(self._keys.document(digest))
         return text if text is None else bytes(text)
@@ -146,7 +146,7 @@ class Runs:
         return await self.advance(run, generation, fields, None) is not None
 
     async def get(self, run: str) -> StoredRun | None:
-        """Read one run."""
+        """One run; None when there is none of this id, or no longer. Raises StoreUnavailable."""
         [found] = await self._got.ask([run])
         return found
 
@@ -159,7 +159,7 @@ class Runs:
         return [_stored(run, fields) if fields else None for run, fields in zip(runs, found, strict=True)]
 
     async def newest(self, *, count: int = 100) -> list[StoredRun]:
-        """The runs that began last, the newest first."""
+        """The runs that began last, the newest first. Raises StoreUnavailable."""
         async with available():
             ids: Any = await self._redis.zrevrange(self._keys.runs, 0, count - 1)
         runs = await self._got.ask([run.decode() for run in ids])
