@@ -3,6 +3,8 @@
 import re
 import shutil
 import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -110,6 +112,45 @@ def test_every_command_that_the_documents_name_exists() -> None:
 
         assert named
         assert set(named) <= set(COMMANDS), document
+
+
+def _commands_in(text: str) -> list[str]:
+    """Command lines of a document, or of the examples in `--help`: on a line of their own, or between backticks."""
+    blocks = "".join(re.findall(r"```.*?```", text, re.S))
+    lines = re.findall(r"^(?:\$ )?reactor (\S.*)$", blocks, re.M)
+    lines += re.findall(r"`reactor ([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [line for line in lines if "…" not in line and "DIR]" not in line]
+
+
+def _examples(command: click.Command) -> Iterator[str]:
+    yield from re.findall(r"reactor (\S.*)$", command.epilog or "", re.M)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            below = command.get_command(click.Context(command), name)
+            assert below is not None
+            yield from _examples(below)
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND_LINES = [(path.name, line) for path in DOCUMENTS for line in _commands_in(path.read_text("utf-8"))]
+COMMAND_LINES += [("--help", line) for line in sorted(set(_examples(reactor))) if "…" not in line]
+
+
+def test_every_command_line_of_the_documents_has_options_that_there_are() -> None:
+    assert len(COMMAND_LINES) > 150
+    for document, line in COMMAND_LINES:
+        words = re.split(r"\s\s|\s#|\s[|>&]+\s", line)[0].split()
+        command: click.Command = reactor
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(click.Context(command), words[0])
+            if found is None and command.invoke_without_command:
+                break
+            assert found is not None, (document, line)
+            command, _ = found, words.pop(0)
+        words = [word for word in words if word not in ("-h", "--help", "--version")]
+        if words and not isinstance(command, click.Group):
+            with suppress(click.BadOptionUsage):  # prose names an option without its value
+                command.make_parser(click.Context(command)).parse_args(words)
 
 
 def test_every_command_is_told_of_in_a_document() -> None:

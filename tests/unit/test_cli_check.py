@@ -122,3 +122,9 @@ def test_a_file_of_tests_that_is_none_is_an_error_too(directory: Path) -> None:
 
     assert result.exit_code == 1
     assert "mine.test.yaml:2:5: error: found 'nme'" in result.output
+
+
+def test_a_test_that_is_not_there_is_not_passed() -> None:
+    said = CliRunner().invoke(reactor, ["rules", "test", "-k", "nothing"], env={"REACTOR_CONFIG": str(CONFIG)})
+
+    assert (said.exit_code, said.output) == (1, "no test has 'nothing' in its name\n")
