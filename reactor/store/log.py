@@ -4,6 +4,7 @@ Owns appending (with the deliveries' de-duplication) and reading by the dispatch
 Does not look into an event's body.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -200,7 +201,12 @@ def _fields(event: Event, body: bytes) -> Iterator[str | bytes]:
 
 def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
     """Read an entry. One that no reactor wrote has no body, which is found out when an event is made of it."""
-    text = {name.decode(): value.decode(errors="replace") for name, value in fields.items() if name != b"body"}
+    text = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in fields.items()
+        if name != b"body"
+    }
+    generation = text.get("generation", "")
     return Entry(
         entry.decode(),
         text.get("source", ""),
@@ -209,5 +215,5 @@ def _entry(entry: bytes, fields: dict[bytes, bytes]) -> Entry:
         fields.get(b"body", b""),
         next((each for each in get_args(Origin) if each == text.get("origin")), "webhook"),
         tuple(text.get("lineage", "").split()),
-        int(text.get("generation", "0")),
+        int(generation) if re.fullmatch(r"[0-9]{1,9}", generation) else 0,
     )

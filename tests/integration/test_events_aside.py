@@ -7,7 +7,7 @@ import pytest
 from commands import Commands
 from conftest import CONFIG, Opened
 from redis import Redis
-from stage import append, volume
+from stage import append, eventually, volume
 from test_jobs import dumped
 
 from reactor.config import load_config
@@ -152,3 +152,24 @@ async def test_a_shell_completes_events(opened: Opened, cli: Commands) -> None:
     entry = await set_aside(opened)
 
     assert cli.completed(f"events retry {entry[:5]}") == [f"plain,{entry}"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{b"\xff": b"\xff"}, {"body": b"\xff", "generation": "x"}, {"generation": "9" * 5000}]
+)
+async def test_what_somebody_else_wrote_into_the_log_is_set_aside_and_ends_nobody(
+    opened: Opened, redis: Redis, fields: dict[Any, Any]
+) -> None:
+    foreign: Any = redis.xadd(KEYS.log, fields)
+    await append(opened, volume("ready"))
+    decides = dispatcher(opened)
+
+    await decides.decide(await opened.store.log.read("reader", block=0.1))
+
+    async def is_aside() -> bool:
+        await decides.take_over()
+        return bool(redis.zcard(KEYS.aside))
+
+    await eventually(is_aside)
+    assert redis.zrange(KEYS.aside, 0, -1) == [foreign]
+    assert redis.xpending(KEYS.log, "dispatch")["pending"] == 0
