@@ -84,7 +84,7 @@ class Reconciler:
         busy = False
         for name in reconciled_apis(self._live.config):
             mark = await self._store.reconciles.mark(name)
-            if time.time() * 1000 - mark.ended >= settled * 1000:
+            if await self._store.reconciles.now() - mark.ended >= settled * 1000:
                 busy = await self._tried(name) or busy
         return busy
 
@@ -106,14 +106,17 @@ class Reconciler:
         None when somebody else does it now. Raises CallError, StoreUnavailable.
         """
         if dry:
-            comparison, _ = await self._comparison(name, _now())
+            comparison, _ = await self._comparison(name, await self._store.reconciles.now())
             return await comparison.look()
         async with self._holding(name) as held:
             return await self._reconciled(name) if held else None
 
     async def _reconciled(self, name: str) -> Report:
-        """Compare an API, and remember how far it was seen."""
-        began = _now()
+        """Compare an API, and remember how far it was seen.
+
+        By the server's clock: by one that is fast, what is made in the next minute would pass for seen, and tell nothing.
+        """
+        began = await self._store.reconciles.now()
         comparison, mark = await self._comparison(name, began)
         report = await comparison.compare()
         await self._keep(comparison, report, mark, began)
@@ -161,7 +164,8 @@ class Reconciler:
         lag = max((resource.staleness for resource in teller.api.provider.resources.values()), default=0.0)
         upto = began - UNSEEN - int(lag * 1000) if report.complete or watermark is None else watermark
         report.silent = await self._is_silent(teller.source, report)
-        mark = Mark(upto, _now(), before.told + report.told, report.silent)
+        ended = await self._store.reconciles.now()
+        mark = Mark(upto, ended, before.told + report.told, report.silent)
         if not await self._store.reconciles.keep(report.api, before, mark):
             log.warning(
                 "reconcile not kept", api=report.api, error="what it was made from is gone: the next one begins anew"
@@ -175,7 +179,7 @@ class Reconciler:
             resources=report.resources,
             filled=report.filled,
             told=report.told,
-            seconds=round(time.time() - began / 1000, 3),
+            seconds=round((ended - began) / 1000, 3),
         )
 
     async def _is_silent(self, source: str, report: Report) -> bool:
@@ -195,7 +199,3 @@ class Reconciler:
             error="resources change and no webhook comes: look at the endpoint's deliveries at the provider",
         )
         return True
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

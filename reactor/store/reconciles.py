@@ -64,6 +64,12 @@ class Reconciles:
             stored: Any = await self._redis.hgetall(self._keys.reconciled)
         return {api.decode(): Mark(**orjson.loads(mark)) for api, mark in sorted(stored.items())}
 
+    async def now(self) -> int:
+        """The server's time (ms): the one clock of all who reconcile, whose own may differ. Raises StoreUnavailable."""
+        async with available():
+            seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def hear(self, source: str, at: int) -> None:
         """A webhook of a source was accepted (ms). Raises StoreUnavailable."""
         async with available():

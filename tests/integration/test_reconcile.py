@@ -1,6 +1,7 @@
 """The reconciler: what no webhook told is told by it, once; and what was there before it decides nothing."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -122,6 +123,21 @@ async def test_a_volume_that_nobody_announced_is_told_once_and_fires_its_rule(
         assert difference.told == ("volume.created", "volume.state.updated")
         assert (second.told, {origin for origin, _ in await told(opened)}) == (0, {"reconcile"})
         assert row.rule == "sandbox-for-ready-volume"
+
+
+async def test_what_is_made_after_a_look_by_a_fast_clock_is_news_all_the_same(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_work(opened, monkeypatch, drop=1) as reactor, reconciling(opened) as reconciler:
+        with monkeypatch.context() as fast:
+            clock = time.time
+            fast.setattr(time, "time", lambda: clock() + 90)
+            assert (await reconciled(reconciler)).baseline
+
+        await made(reactor, "build-1")
+        report = await reconciled(reconciler)
+
+        assert (report.baseline, report.told) == (False, 2), "that it was made, and that it is ready"
 
 
 async def test_a_volume_that_is_gone_has_ended(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
