@@ -60,7 +60,7 @@ TABLE = (
     Key("{i}:pauses", "hash", "what is paused (all, api:…, rule:…): since, until, by whom, why", "until resumed"),
     Key("{i}:held:{scope}", "set", "rows that a pause keeps from being claimed", "until resumed"),
     Key("{i}:budget:{api}", "string", "creates that an API was asked for", "a minute"),
-    Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and a minute"),
+    Key("{i}:lock:{lock}", "string", "row that is creating a resource of this name", "a lease and ten minutes"),
     Key(
         "{i}:run:{run}",
         "hash",

@@ -18,8 +18,10 @@ from reactor.store.histogram import HISTOGRAM
 from reactor.store.keys import MAIN, Keys
 from reactor.store.scripts import Arg, Call, Scripts
 
-LOCK_MARGIN = 60.0
-"""How many seconds longer than a lease the lock on a name lasts: a killed worker's successor must find it held."""
+LOCK_MARGIN = 600.0
+"""How many seconds longer than a lease the lock on a name lasts: a killed worker's successor must find it held, however
+long nobody works; what was made without it is somebody else's.
+"""
 
 PAUSED_LOOK = 600.0
 """Seconds after which a paused row is looked at all the same; resuming lets it go at once."""
