@@ -42,7 +42,6 @@ def _api(
     problems: list[Problem],
 ) -> Api:
     openapi, webhooks = openapis[provider.openapi], openapis.get(provider.webhooks)
-    _check_operations(document, provider, openapi, problems)
     replaced = os.environ.get(provider.server.env, "") if provider.server.env else ""
     server = (replaced or provider.server.url).rstrip("/")
     host = _host(server)
@@ -79,19 +78,23 @@ def _told(
     return found
 
 
-def _check_operations(document: Document, provider: Provider, openapi: OpenApi, problems: list[Problem]) -> None:
-    """Every operation a provider file names must be in its document."""
+def misfits_of(files: Sequence[tuple[Document, Provider]], openapis: Mapping[str, OpenApi]) -> list[Problem]:
+    """What provider files name and their documents have not; of such APIs nothing that refers to them can be told."""
+    return [each for document, file in files for each in _misfits(document, file, openapis[file.openapi])]
+
+
+def _misfits(document: Document, provider: Provider, openapi: OpenApi) -> Iterator[Problem]:
     for path, operation in _operations(provider):
         if operation not in openapi.operations:
             message = expected_one_of(operation, openapi.operations)
-            problems.append(document.problem(path, message, key=path[-1] == operation))
+            yield document.problem(path, message, key=path[-1] == operation)
     for name, create in provider.creates.items():
         if create.resource not in provider.resources:
             message = expected_one_of(create.resource, provider.resources)
-            problems.append(document.problem(("creates", name, "resource"), message))
+            yield document.problem(("creates", name, "resource"), message)
         elif not _findable(create, provider.resources[create.resource]):
             message = f"found no `find`, expected it, or `list` and `labels`: did {name} act?"
-            problems.append(document.problem(("resources", create.resource), message, key=True))
+            yield document.problem(("resources", create.resource), message, key=True)
 
 
 def _findable(create: Create, resource: Resource) -> bool:

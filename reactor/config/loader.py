@@ -14,7 +14,7 @@ from reactor.apis.openapi import OpenApi
 from reactor.apis.provider import Provider
 from reactor.catalog import Catalog
 from reactor.checks.rules import Known
-from reactor.config.apis import apis_of
+from reactor.config.apis import apis_of, misfits_of
 from reactor.config.declared import secrets_of, sources_of, targets_of
 from reactor.config.files import Directory, Kept
 from reactor.config.model import Config, QueuesFile, SecretsFile, SourcesFile, TargetsFile, WorkflowFile
@@ -113,6 +113,9 @@ def _composed(parsed: _Parsed, reading: Reading) -> Config:
     apis = apis_of(parsed.providers, parsed.openapis, secrets, problems)
     sources = sources_of(parsed.sources, apis, secrets, problems)
     targets, handlers = targets_of(parsed.targets, secrets, problems), _handlers(problems)
+    if misfits := misfits_of(parsed.providers, parsed.openapis):
+        problems += misfits
+        reading.raise_errors()
     workflows, broken = _workflows(reading, apis)
     programs = {name: file.program for name, file in workflows.items()}
     queues = {name: entry for _, file in parsed.queues for name, entry in file.queues.items()}

@@ -411,3 +411,24 @@ def test_the_configuration_that_is_shipped_is_right() -> None:
 
     assert "daytona" in config.apis
     assert config.rules.rules
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("read: getVolume", "read: getVolum", "found 'getVolum', expected one of 'getVolume', "),
+        ("resource: volume", "resource: volum", "found 'volum', expected one of "),
+    ],
+    ids=["an operation that reads", "a kind that is made"],
+)
+def test_what_workflows_and_rules_rest_on_is_told_where_it_is_wrong(
+    tmp_path: Path, right: str, wrong: str, complaint: str
+) -> None:
+    directory = shutil.copytree(SHIPPED, tmp_path / "config")
+    api = directory / "apis" / "daytona.yaml"
+    api.write_text(api.read_text().replace(right, wrong, 1))
+
+    [told] = problems(directory)
+
+    assert told.startswith("apis/daytona.yaml:")
+    assert complaint in told
