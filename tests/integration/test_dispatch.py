@@ -155,8 +155,8 @@ async def test_an_argument_without_a_value_is_a_fault_in_the_plan(opened: Opened
 CRASHES = {
     "before observe": ("resources", "observe", False),
     "after observe": ("resources", "observe", True),
-    "before plan": ("ledger", "plan", False),
-    "after plan": ("ledger", "plan", True),
+    "before plan": ("plans", "keep", False),
+    "after plan": ("plans", "keep", True),
     "before enqueue": ("queue", "enqueue", False),
     "after enqueue": ("queue", "enqueue", True),
     "before acknowledge": ("log", "acknowledge", False),
