@@ -44,8 +44,10 @@ UNSEEN = 3.0
 PACE = 0.01
 """How long the emulator's own states last, against Daytona's: what is measured is the reactor."""
 
-PROBE = 30.0
-"""Seconds between two looks of a wait, as in production: what is measured is how events end waits."""
+PROBE = 600.0
+"""Seconds between two looks of a wait: none comes while it lasts. What is measured is how events end waits, and a run that
+looked would be over before all others wait, where a machine needs longer than a probe's time to begin them all.
+"""
 
 SENDERS = 64
 """Deliveries under way at once, as a provider with many customers has them."""
