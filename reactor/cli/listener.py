@@ -4,7 +4,6 @@ Owns sockets, protocol limits and their ends. Knows no route. The limits on a re
 """
 
 import asyncio
-import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reactor.cli.files import OTHER_FILES, open_files
 from reactor.cli.lingering import Patient
 from reactor.errors import ConfigError
 from reactor.guard import LARGEST_HEAD, RETRY_AFTER, problem
@@ -23,9 +23,6 @@ KEEP_ALIVE = 5
 
 OPEN_FOR_EACH = 16
 """Connections that may be open for each request under way, so that who asks too much can be told so."""
-
-OTHER_FILES = 200
-"""Files that a process needs besides connections of senders: those to Redis, logs, listeners."""
 
 LAST_WORDS = 0.5
 """Seconds that a listener which ends keeps open connections, for what is sent before the sender can know."""
@@ -43,12 +40,8 @@ def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT"
 
 def most_open(requests: int) -> int:
     """How many connections may be open for so many requests at once. Takes more files from the system, if it lets us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FOR_EACH * requests + OTHER_FILES
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(wanted, soft) - OTHER_FILES)
+    return max(1, min(wanted, open_files(wanted)) - OTHER_FILES)
 
 
 def bounded(seconds: float, connections: int) -> type[H11Protocol]:
@@ -81,9 +74,9 @@ def bounded(seconds: float, connections: int) -> type[H11Protocol]:
                 waiting.pop(self, None)
 
         def on_response_complete(self) -> None:
-            """Wait for the next request."""
+            """Wait for the next request, or for a sender to end who was refused: that one makes room like the others."""
             super().on_response_complete()
-            if self._idle() and not self.transport.is_closing():
+            if self._idle() and (self.transport.lingers or not self.transport.is_closing()):
                 waiting[self] = None
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -12,7 +12,8 @@ import structlog
 
 from reactor.apis.client import ApiClient
 from reactor.app import Web, create_app
-from reactor.cli.listener import Server, listening
+from reactor.cli.files import OTHER_FILES, open_files
+from reactor.cli.listener import Server, listening, most_open
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
 from reactor.errors import ConfigError, StoreUnavailable
@@ -158,6 +159,18 @@ def _reloader(
     return Reloader(live, settings.config, store, role=role, every=settings.reload, deliveries=deliveries)
 
 
+def _take_files(settings: Settings) -> None:
+    """A worker that asked for more calls at once than it may have files would fail them, and its jobs with them."""
+    needed = settings.concurrency + settings.watches + OTHER_FILES
+    if (allowed := open_files(needed + most_open(OPERATIONS_REQUESTS))) < needed:
+        log.warning(
+            "too few files",
+            allowed=allowed,
+            needed=needed,
+            remedy="raise the limit on open files (`ulimit -Hn`), or lower REACTOR_CONCURRENCY or REACTOR_WATCHES",
+        )
+
+
 async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) -> None:
     """A worker of one queue. That of the main queue watches and reconciles too: what another performs may hold its loop.
 
@@ -167,6 +180,7 @@ async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) 
     if queue_name not in (MAIN, *live.config.queues):
         found = expected_one_of(queue_name, (MAIN, *live.config.queues))
         raise ConfigError(f"--queue: {found} ({settings.config / 'queues.yaml'} declares them)")
+    _take_files(settings)
     client = ApiClient(connections=settings.concurrency, private=settings.private)
     polls = ApiClient(connections=settings.watches, private=settings.private)
     async with opened(settings, queue_name) as (store, queue):

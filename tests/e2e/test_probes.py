@@ -1,5 +1,6 @@
 """Probes of every process: ready when it works, not ready once it was told to end, alive until it has ended."""
 
+import resource
 import signal
 
 import httpx2
@@ -20,6 +21,20 @@ def test_every_process_is_ready_when_it_says_so(machine: Machine, command: list[
     assert (ready["ready"], ready["process"]) == (True, command[0])
     assert httpx2.get(f"{process.operations_url}/livez").text == "ok\n"
     assert "reactor_due_rows" in httpx2.get(f"{process.operations_url}/metrics").text
+
+
+def test_a_worker_asks_the_system_for_as_many_files_as_it_may_make_calls(machine: Machine) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        worker = machine.start("work", REACTOR_CONCURRENCY="1000", REACTOR_WATCHES="2000")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    worker.ready()
+
+    allowed, _ = resource.prlimit(worker.popen.pid, resource.RLIMIT_NOFILE)
+
+    assert allowed >= min(3000, hard)
 
 
 def test_a_worker_that_ends_is_alive_and_not_ready_until_its_job_is_done(machine: Machine) -> None:
