@@ -263,6 +263,23 @@ async def test_of_what_failed_the_oldest_is_forgotten_beyond_a_number_and_that_i
     await store.close()
 
 
+async def test_of_a_storm_of_what_failed_all_that_is_too_much_goes_in_one_round(
+    opened: Opened, settings: Settings, redis: Redis
+) -> None:
+    store = Store(settings.model_copy(update={"keep_failed": 2}))
+    pipeline = redis.pipeline()
+    for number in range(2500):
+        pipeline.hset(store.keys.row(f"row{number}"), "state", "dead")
+        pipeline.zadd(store.keys.finished("dead"), {f"row{number}": number})
+    pipeline.execute()
+
+    forgotten = await store.retention.bound()
+
+    assert forgotten == Forgotten(dead=2498, unknown=0, aside=0)
+    assert redis.zrange(store.keys.finished("dead"), 0, -1) == [b"row2498", b"row2499"]
+    await store.close()
+
+
 async def test_a_failed_row_that_lives_again_is_not_forgotten(opened: Opened, settings: Settings, redis: Redis) -> None:
     store = Store(settings.model_copy(update={"keep_failed": 1}))
     await planned(opened, new_row("row1"))
