@@ -9,11 +9,14 @@ from reactor.http_api.api import Asked
 MOST = 1000
 """Things that one answer lists."""
 
+LONGEST_NUMBER = 15
+"""Digits."""
+
 
 def limit_of(asked: Asked, default: int = 100) -> int:
     """`limit`: how many things are listed at most."""
     given = asked.query.get("limit", str(default))
-    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= MOST:
+    if not _is_number(given) or not 1 <= int(given) <= MOST:
         raise RequestRejected(400, "bad_parameter", f"limit: found {given[:20]!r}, expected 1 to {MOST}")
     return int(given)
 
@@ -23,9 +26,14 @@ def number_of(asked: Asked, name: str) -> int | None:
     given = asked.query.get(name)
     if given is None:
         return None
-    if not given.isascii() or not given.isdecimal() or len(given) > 15:
+    if not _is_number(given):
         raise RequestRejected(400, "bad_parameter", f"{name}: found {given[:20]!r}, expected milliseconds since 1970")
     return int(given)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number that a time could be; of thousands of digits Python makes none."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
 
 
 def moment_of(body: Mapping[str, Any], name: str) -> int | None:

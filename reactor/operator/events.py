@@ -59,9 +59,8 @@ def told_by(entry: Entry) -> Told:
 
 async def listed(store: Store, sought: Sought, *, aside: bool, count: int) -> list[Logged]:
     """The newest events that are sought, or of those that are set aside. Raises StoreUnavailable."""
-    if aside:
-        return [each for each in await store.logged.aside(count=count) if sought.has(each.entry)]
-    return await store.logged.newest(count=count, meant=sought.has)
+    listing = store.logged.aside if aside else store.logged.newest
+    return await listing(count=count, meant=sought.has)
 
 
 async def event_found(store: Store, named: str) -> Logged:

@@ -158,9 +158,17 @@ class EventLog:
 
     async def get(self, entry: str) -> Entry | None:
         """The event at one place of the log; None when it is not there, or no longer."""
+        found = await self.get_each([entry])
+        return found[0] if found else None
+
+    async def get_each(self, entries: Sequence[str]) -> list[Entry]:
+        """The events at some places of the log, without those that are not there, or no longer."""
         async with available():
-            found: Any = await self._redis.xrange(self._keys.log, min=entry, max=entry, count=1)
-        return _entry(*found[0]) if found else None
+            pipeline = self._redis.pipeline(transaction=False)
+            for entry in entries:
+                pipeline.xrange(self._keys.log, min=entry, max=entry, count=1)
+            replies: list[Any] = await pipeline.execute()
+        return [_entry(*found[0]) for found in replies if found]
 
     async def length(self) -> int:
         """How many events the log holds."""

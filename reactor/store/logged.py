@@ -23,7 +23,7 @@ LONG_AGO = 86_400_000
 """Milliseconds: an event that was read so long ago is taken over at once."""
 
 PAGE = 1000
-_ENTRY = re.compile(r"\d{1,15}-\d{1,10}")
+_ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
 
 Retaken = Literal["retaken", "not aside", "gone"]
 
@@ -50,8 +50,18 @@ class LoggedEvents:
 
     async def newest(self, *, count: int = 100, meant: Callable[[Entry], bool] = lambda entry: True) -> list[Logged]:
         """The events that were accepted last and are meant, the newest first."""
+        return await self._meant(self._pages(min(count, PAGE)), count, meant)
+
+    async def aside(self, *, count: int = 100, meant: Callable[[Entry], bool] = lambda entry: True) -> list[Logged]:
+        """The events that nobody could decide on and that are meant, the newest first."""
+        return await self._meant(self._pages_aside(min(count, PAGE)), count, meant)
+
+    async def _meant(
+        self, pages: AsyncIterator[list[Entry]], count: int, meant: Callable[[Entry], bool]
+    ) -> list[Logged]:
+        """The first `count` events of some pages that are meant."""
         found: list[Entry] = []
-        async for page in self._pages(min(count, PAGE)):
+        async for page in pages:
             found += filter(meant, page)
             if len(found) >= count:
                 break
@@ -64,12 +74,16 @@ class LoggedEvents:
             yield page
             last = f"({page[-1].entry}"
 
-    async def aside(self, *, count: int = 100) -> list[Logged]:
-        """The events that nobody could decide on, the newest first."""
-        async with available():
-            places: Any = await self._redis.zrevrange(self._keys.aside, 0, count - 1)
-        entries = [await self._log.get(place.decode()) for place in places]
-        return await self._told([entry for entry in entries if entry])
+    async def _pages_aside(self, count: int) -> AsyncIterator[list[Entry]]:
+        """What is set aside, page by page, the newest first."""
+        start = 0
+        while True:
+            async with available():
+                places: Any = await self._redis.zrevrange(self._keys.aside, start, start + count - 1)
+            if not places:
+                return
+            yield await self._log.get_each([place.decode() for place in places])
+            start += count
 
     async def get(self, named: str) -> Logged | None:
         """One event, by its place in the log or by its signed id; None when the log has none, or no longer."""

@@ -270,6 +270,8 @@ SLIPS = {
     "a parameter twice": ("GET", "/jobs?limit=1&limit=2", {}, 400, "repeated_parameter"),
     "no number": ("GET", "/runs?limit=ten", {}, 400, "bad_parameter"),
     "too many": ("GET", "/runs?limit=1001", {}, 400, "bad_parameter"),
+    "a number without end": ("GET", f"/runs?limit={'0' * 5000}", {}, 400, "bad_parameter"),
+    "a place in other digits": ("GET", "/events/%D9%A1-%D9%A1", {}, 404, "not_found"),
     "no time": ("GET", "/jobs?since=1h", {}, 400, "bad_parameter"),
     "no state": ("GET", "/jobs?state=lost", {}, 400, "bad_parameter"),
     "an API that is not there": ("POST", "/pause", {"json": {"api": "daytoma"}}, 404, "not_found"),

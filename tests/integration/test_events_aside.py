@@ -77,6 +77,17 @@ async def test_events_are_found_by_type_and_by_the_name_or_id_of_their_resource(
     assert "reactor reconcile --dry-run" in none.stderr
 
 
+async def test_an_old_event_that_was_set_aside_is_found_behind_many_others(opened: Opened) -> None:
+    for number in range(3):
+        await append(opened, volume("ready", id=f"vol-{number}"), f"msg_{number}")
+    for entry in await opened.store.log.read("reader", block=0.1):
+        await opened.store.log.set_aside(entry)
+
+    found = await listed(opened.store, Sought(resource="vol-0"), aside=True, count=1)
+
+    assert [each.entry.id for each in found] == ["msg_0"]
+
+
 async def test_an_event_is_retried_once_by_many(opened: Opened, redis: Redis) -> None:
     entry = await set_aside(opened)
 
