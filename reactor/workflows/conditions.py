@@ -147,10 +147,9 @@ class _Parser:
         if self.tokens[0].kind != "sign" or sign not in ("==", "!=", *_ORDERED):
             return left
         self.tokens.pop(0)
-        told = self.tokens[0].text
         right = self._plain(asked) if sign in ("==", "!=") and self.tokens[0].kind == "plain" else self._operand(depth)
-        if ";" not in told and any(_is_content_type(reference) for reference in asked):
-            return lambda c: compare(_media_type(left(c)), sign, _null(right(c)))
+        if any(_is_content_type(reference) for reference in asked):
+            return lambda c: compare(*_media_types(left(c), sign, right(c)))
         return lambda c: compare(_null(left(c)), sign, _null(right(c)))
 
     def _plain(self, asked: Sequence[Reference]) -> Value:
@@ -220,9 +219,11 @@ def _is_content_type(reference: Reference) -> bool:
     return reference.root == "response" and [name.lower() for name in reference.path] == ["header", "content-type"]
 
 
-def _media_type(value: Any) -> Any:
-    """A Content-Type without its parameters, for a condition that names none: `application/json; charset=utf-8`."""
-    return value.partition(";")[0].strip() if isinstance(value, str) else _null(value)
+def _media_types(found: Any, sign: str, wanted: Any) -> tuple[Any, str, Any]:
+    """A Content-Type goes without its parameters, `application/json; charset=utf-8`, where none are wanted."""
+    if isinstance(found, str) and not (isinstance(wanted, str) and ";" in wanted):
+        found = found.partition(";")[0].strip()
+    return _null(found), sign, _null(wanted)
 
 
 def _null(value: Any) -> Any:

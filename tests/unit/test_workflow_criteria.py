@@ -83,6 +83,11 @@ def test_these_conditions_hold(condition: str) -> None:
     assert holds(condition)
 
 
+@pytest.mark.parametrize("wanted", ["application/json", "application/json; charset=utf-8"])
+def test_a_content_type_that_an_input_says_is_compared_with_its_parameters_if_it_has_any(wanted: str) -> None:
+    assert holds("$response.header.Content-Type == $inputs.wanted", wanted=wanted)
+
+
 @pytest.mark.parametrize(
     "condition",
     [
