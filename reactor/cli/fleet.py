@@ -94,11 +94,9 @@ class FleetPlan:
         environment["RUNLOOP_API_URL"] = f"{emulator_url}/runloop"
         children["serve"] = _spawn(("serve", "--port", str(self.web_port)), environment, log)
         children["work"] = _spawn(("work",), environment, log)
-        for queue in load_config(
-            self.config
-        ).queues:  # each needs a worker of its own; its probes are where there is room
-            of_its_own = {**environment, "REACTOR_OPERATIONS_PORT": "0"}
-            children[f"work {queue}"] = _spawn(("work", "--queue", queue), of_its_own, log)
+        elsewhere = {**environment, "REACTOR_OPERATIONS_PORT": "0"}  # where the first worker listens there is no room
+        for queue in load_config(self.config).queues:
+            children[f"work {queue}"] = _spawn(("work", "--queue", queue), elsewhere, log)
         web_url = _address("serve", children["serve"], path)
         operations_url = _address("serve", children["serve"], path)
         for name in children:
