@@ -158,7 +158,7 @@ def show(job: str, config: Path | None, as_json: bool) -> None:
     times = ("created", "due", "ended", "accepted")
     audit = [f"{clock(each['at'])} {each['by']}: {each['did']} (was {each['was']})" for each in detail.pop("audit")]
     shown = {
-        name: clock(value) if name in times else value for name, value in detail.items() if value not in (None, {})
+        name: clock(value) if name in times else value for name, value in detail.items() if value not in (None, {}, [])
     }
     rows = [(name, value if isinstance(value, str) else json_of(value)) for name, value in shown.items()]
     print_lines([*rows, *(("audit", line) for line in audit)])

@@ -43,6 +43,11 @@ async def resume(store: Store, scope: Scope, *, by: str) -> tuple[bool, list[Pau
     return resumed, await store.brakes.pauses()
 
 
+def resuming(scope: Scope) -> str:
+    """What to type to act again on what is paused."""
+    return f"reactor resume --{scope.kind} {scope.name}" if scope.name else "reactor resume"
+
+
 def pause_value(pause: Pause) -> dict[str, Any]:
     """A pause as programs see it; times are in milliseconds since the epoch."""
     return {

@@ -137,10 +137,7 @@ def _not_decided(logged: Logged, decision: Decision) -> str:
 def _holds(pause: Pause, told: Mapping[str, Any]) -> bool:
     """Whether a pause keeps a job of this rule from being performed now."""
     live = [job for job in told["jobs"] if job["state"] in ("due", "waiting")]
-    scope = pause.scope
-    return any(
-        scope.kind == "all" or scope.name == (told["rule"] if scope.kind == "rule" else job["api"]) for job in live
-    )
+    return any(pause.scope.holds(told["rule"], job["api"] or "") for job in live)
 
 
 def _compare(rules: list[dict[str, Any]], event: Event | None, config: Config, rule: str) -> None:

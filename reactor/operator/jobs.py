@@ -1,11 +1,13 @@
 """Jobs: what is shown of one, and when it may be retried or cancelled. Owns the reasons; the store does it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reactor.errors import NotPossible
+from reactor.operator.brakes import resuming
 from reactor.operator.found import found
 from reactor.rules.wording import subject
+from reactor.store.brakes import Scope
 from reactor.store.jobs import FINISHED, Job
 from reactor.store.ledger import Row
 from reactor.store.store import Store
@@ -95,6 +97,8 @@ async def job_detail(store: Store, job: Job) -> dict[str, Any]:
     row = job.row
     entry = await store.log.get(row.entry) if row.action != STEP else None
     gates = await store.brakes.closed_gates(row.api, row.operation)
+    paused = [pause.scope for pause in await store.brakes.pauses() if pause.scope.holds(row.rule, row.api)]
+    holding = paused if row.state in ("due", "waiting") else []
     return {
         **job_value(job),
         "entry": row.entry if row.action != STEP else None,
@@ -105,14 +109,17 @@ async def job_detail(store: Store, job: Job) -> dict[str, Any]:
         "absent_at": row.absent_at,
         "gates": gates,
         "audit": [dict(each) for each in row.audit],
-        "remedy": remedy(row, gates),
+        "paused": [str(scope) for scope in holding],
+        "remedy": remedy(row, gates, holding),
     }
 
 
-def remedy(row: Row, gates: Mapping[str, str]) -> str:
+def remedy(row: Row, gates: Mapping[str, str], pauses: Sequence[Scope]) -> str:
     """What a person can do about a job as it is; empty where there is nothing to do."""
     if row.action == STEP and row.state in ("dead", "unknown"):
         return f"its run has failed: see `reactor runs show {row.event}`; `reactor runs retry {row.event}` goes on"
+    if row.state == "due" and pauses:
+        return "it waits until this is no longer paused: " + "; ".join(f"`{resuming(scope)}`" for scope in pauses)
     if row.state == "due" and gates:
         return "it waits, and spends no attempt, until this gate opens: " + "; ".join(gates.values())
     return REMEDIES.get(row.state, "").format(id=row.id, api=row.api or "its API")

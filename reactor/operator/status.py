@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from reactor.apis.client import Api
 from reactor.config import Config
+from reactor.operator.brakes import resuming
 from reactor.queue import Standing, standings
 from reactor.reload import kept_config
 from reactor.store.figures import Figures, read_figures
@@ -235,9 +236,8 @@ def _brakes(seen: Seen) -> Iterator[Line]:
         yield Line("gates", level, says, _key_of(seen, gate) if level == "wrong" else "")
     for pause in seen.figures.pauses:
         why = f" ({pause.reason})" if pause.reason else ""
-        scope = f" --{pause.scope.kind} {pause.scope.name}" if pause.scope.name else ""
         says = f"{pause.scope} since {seen.since(pause.at)} by {pause.by}{why}, holds {pause.held} jobs"
-        yield Line("paused", "note", says, f"reactor resume{scope}")
+        yield Line("paused", "note", says, resuming(pause.scope))
 
 
 def _key_of(seen: Seen, api: str) -> str:

@@ -33,6 +33,10 @@ class Scope:
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else self.kind
 
+    def holds(self, rule: str, api: str) -> bool:
+        """Whether a pause of it keeps rows of this rule and API from being claimed; either may be empty."""
+        return self.kind == "all" or self.name == (rule if self.kind == "rule" else api)
+
     @classmethod
     def read(cls, text: str) -> "Scope":
         """The scope that `str` has written."""

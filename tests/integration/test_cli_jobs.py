@@ -68,6 +68,18 @@ async def test_a_job_behind_a_gate_says_why(opened: Opened, cli: Commands) -> No
     assert "the key is refused" in cli.json("jobs", "show", "row1")["remedy"]
 
 
+async def test_a_job_that_a_pause_holds_says_so_and_what_lets_it_go(opened: Opened, cli: Commands) -> None:
+    await planned(opened, new_row("row1"), new_row("row2", api="runloop"))
+    cli("pause", "--api", "daytona")
+
+    held, free = [cli.json("jobs", "show", job) for job in ("row1", "row2")]
+
+    assert (held["state"], held["paused"]) == ("due", ["api:daytona"])
+    assert "`reactor resume --api daytona`" in held["remedy"]
+    assert (free["paused"], free["remedy"]) == ([], "a worker takes it when its time has come")
+    assert "paused" not in cli("jobs", "show", "row2").stdout
+
+
 async def test_what_filters_find_is_shown_and_not_touched_unless_one_says_so(opened: Opened, cli: Commands) -> None:
     await planned(opened, new_row("row1"), new_row("row2", api="runloop"))
     await ended(opened, "row1", "dead")
