@@ -1,5 +1,7 @@
 """The route of replays: it reads which events are meant, and `reactor.operator` does it."""
 
+import asyncio
+
 from reactor.errors import RequestRejected
 from reactor.http_api.api import Answer, Asked
 from reactor.http_api.asking import MOST, flag_of, moment_of, text_of
@@ -15,7 +17,11 @@ async def begin(parts: Parts, asked: Asked) -> Answer:
     confirmed = flag_of(asked.body, "confirm")
     found = await _meant(parts, asked)
     if not confirmed:
-        return Answer([preview(parts.live.config, each) for each in found])
+        previews = []
+        for each in found:
+            previews.append(preview(parts.live.config, each))
+            await asyncio.sleep(0)  # deliveries come to the same process
+        return Answer(previews)
     entries = await replay_events(parts.store, found, asked.by)
     return Answer([replayed_value(each) for each in entries])
 
@@ -35,4 +41,5 @@ async def _meant(parts: Parts, asked: Asked) -> list[Logged]:
         return found
     if not isinstance(named, list) or not 0 < len(named) <= MOST or not all(isinstance(each, str) for each in named):
         raise RequestRejected(400, "bad_field", f"events: expected a list of 1 to {MOST} places or signed ids")
-    return [await event_found(parts.store, each) for each in dict.fromkeys(named)]
+    found = [await event_found(parts.store, each) for each in named]
+    return list({each.entry.entry: each for each in found}.values())  # one may be named by its place and by its id

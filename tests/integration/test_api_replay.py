@@ -68,6 +68,15 @@ async def test_a_confirmed_replay_is_decided_again_with_a_job_of_its_own_and_nam
     assert first != second
 
 
+async def test_an_event_named_by_its_place_and_by_its_id_is_one_event(api: Api, opened: Opened) -> None:
+    await decided(opened, api, volume("ready", name="build-1"))
+    [entry] = [each.entry for each in await opened.store.log.entries()]
+
+    answer = await api.ask("POST", "/replay", json={"events": ["msg_0", entry], "confirm": True})
+
+    assert [each["generation"] for each in answer.json()] == [1]
+
+
 async def test_a_replay_is_not_replayed_and_an_event_that_is_set_aside_neither(api: Api, opened: Opened) -> None:
     await decided(opened, api, volume("ready", name="build-1"), volume("ready", id="vol-2", name="build-2"))
     [replayed] = (await api.ask("POST", "/replay", json={"events": ["msg_0"], "confirm": True})).json()
