@@ -68,13 +68,19 @@ class Dispatcher:
                 await self.decide(await self._store.log.read(self._name, block=BLOCK))
 
     async def take_over(self) -> bool:
-        """Decide on one event that a dispatcher left unfinished, or set it aside; False when there is none."""
+        """Decide on one event that a dispatcher left unfinished, or set it aside; False when there is none.
+
+        One whose plan is kept is decided, whatever ended its dispatchers: its rows are due, and the sweep finds them.
+        """
         taken = await self._store.log.take_over(self._name, idle=self._takeover)
         if taken is None:
             return False
         entry, reads = taken
         if reads < READS:
             await self.decide([entry])
+        elif await self._store.plans.get(entry.entry):
+            await self._store.log.acknowledge([entry.entry])
+            log.warning("event left to the sweep", event_id=entry.id, entry=entry.entry, reads=reads)
         else:
             await self._store.log.set_aside(entry)
             log.error("event set aside", event_id=entry.id, entry=entry.entry, reads=reads)

@@ -11,10 +11,11 @@ from stage import append, eventually, volume
 from test_jobs import dumped
 
 from reactor.config import load_config
-from reactor.dispatch import Dispatcher
+from reactor.dispatch import READS, Dispatcher
 from reactor.operator.events import Sought, listed
 from reactor.reload import Live
 from reactor.store.keys import Keys
+from reactor.store.log import GROUP
 
 KEYS = Keys("reactor")
 
@@ -113,6 +114,20 @@ async def test_an_event_that_fails_again_is_set_aside_again(opened: Opened, redi
 
     assert between == []
     assert [each.entry.entry for each in await opened.store.logged.aside()] == [entry.entry]
+
+
+async def test_an_event_whose_plan_is_kept_is_not_set_aside_however_many_dispatchers_died_with_it(
+    opened: Opened, redis: Redis
+) -> None:
+    entry = (await append(opened, volume("ready", name="build-1"))).entry
+    await dispatcher(opened).react(await opened.store.log.read("reader", block=0.1))
+    redis.xclaim(KEYS.log, GROUP, "the-fifth", 0, [entry], idle=10_000, retrycount=READS, force=True)
+
+    taken = await dispatcher(opened).take_over()
+
+    assert taken
+    assert await opened.store.logged.aside() == []
+    assert await opened.store.log.oldest_unacknowledged() is None
 
 
 async def test_an_event_that_the_log_has_no_longer_stays_noted(opened: Opened, redis: Redis) -> None:
