@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -24,12 +25,13 @@ from reactor.settings import Settings
 from reactor.store.store import Store
 
 # The default shows the values of all variables, which takes seconds per stack trace.
-structlog.configure(
-    processors=[
+LOGS: dict[str, Any] = {
+    "processors": [
         structlog.processors.add_log_level,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
-)
+}
+structlog.configure(**LOGS)
 
 CONFIG = Path(__file__).parent.parent / "config"
 ORGANIZATION = "11111111-2222-4333-8444-555555555555"
@@ -38,6 +40,16 @@ SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0yNC1ieXRlcw=="
 
 
 VALKEY, REDIS = "valkey", "redis"
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that runs within a test sets up the logs of this process; the next test must be able to read them."""
+    configure = structlog.configure
+    monkeypatch.setattr(structlog, "configure", lambda **said: configure(**said | {"cache_logger_on_first_use": False}))
+    yield
+    structlog.reset_defaults()
+    configure(**LOGS)
 
 
 def binaries() -> dict[str, Path]:

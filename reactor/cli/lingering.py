@@ -14,16 +14,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 LINGER = 2.0
 """Seconds that a sender has to finish what nobody reads. Its answer is under way all that time."""
 
+MOST = 2**20
+"""Bytes of it that are let in: more than any good sender has to say, and no flood."""
+
 
 class Lingering:
     """A transport that closes for writing first while a request is not read to its end, and for good when the sender has
-    closed too, or after LINGER seconds, or when it is closed again. All else is the transport's.
+    closed too, or after LINGER seconds or MOST bytes, or when it is closed again. All else is the transport's.
     """
 
     def __init__(self, transport: asyncio.Transport, is_unread: Callable[[], bool]) -> None:
         self._transport = transport
         self._is_unread = is_unread
         self._end: asyncio.TimerHandle | None = None
+        self._let_in = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -46,6 +50,12 @@ class Lingering:
         self._transport.resume_reading()
         self._end = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
+    def let_in(self, data: bytes) -> None:
+        """Take what comes for nobody, until it is too much."""
+        self._let_in += len(data)
+        if self._let_in > MOST:
+            self._transport.abort()
+
     def gone(self) -> None:
         """The connection is lost."""
         if self._end:
@@ -63,7 +73,9 @@ class Patient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, for nobody if the answer has been given."""
-        if not self.transport.lingers:
+        if self.transport.lingers:
+            self.transport.let_in(data)
+        else:
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
