@@ -103,7 +103,7 @@ async def job_detail(store: Store, job: Job) -> dict[str, Any]:
         **job_value(job),
         "entry": row.entry if row.action != STEP else None,
         "accepted": entry.accepted if entry else None,
-        "asks": dict(row.what),
+        "asks": row.what,
         "result": row.result,
         "fence": row.fence,
         "absent_at": row.absent_at,

@@ -31,11 +31,14 @@ class Asking(Protocol):
 
 
 def subject(row: Asking) -> str:
-    """What a row is about, in a word: the operation, the document, the target; its action where it says no more."""
+    """What a row is about, in a word: the operation, the document, the target; its action where it says no more.
+
+    Whoever looks at rows sees also those that somebody else wrote, whatever stands in them.
+    """
     if row.operation:
         return f"{row.api}.{row.operation}"
-    kind = KINDS.get(row.action)
-    return str((kind and row.what.get(kind.about)) or row.action)
+    kind, what = KINDS.get(row.action), row.what if isinstance(row.what, Mapping) else {}
+    return str((kind and what.get(kind.about)) or row.action)
 
 
 def summary(row: Asking) -> str:

@@ -1,6 +1,6 @@
 """What rows ask for, in the words of rule files: every kind of action has its words."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -55,3 +55,8 @@ def test_every_action_that_rules_know_has_a_handler_and_words() -> None:
 
     assert known == set(get_args(AnyAction))
     assert set(KINDS) == set(HANDLERS) - {"step"} == set(CHECKS)
+
+
+@pytest.mark.parametrize("what", [[], "text", 5, None])
+def test_a_row_that_asks_for_nothing_sensible_has_words_too(what: Any) -> None:
+    assert subject(NewRow("7", "r", "notify", "", what)) == "notify"
