@@ -4,6 +4,7 @@ Owns turning what the API answered into the end of an attempt. How to find or cr
 """
 
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,7 +185,10 @@ class RowClaim:
             raise LeaseLost("the lease was lost before the call")
 
     async def spend(self) -> None:
-        """Take one create from the API's budget. Raises GateClosed until the next minute when nothing is left of it."""
+        """Take one create from the API's budget, as the last thing before the call.
+
+        Raises GateClosed until the next minute when nothing is left of it, LeaseLost.
+        """
         own = self.api.provider.budgets.creates_per_minute
         budget = self.context.settings.creates_per_minute if own is None else own
         wait = await self.context.brakes.spend(self.api.name, budget) if budget else 0.0
@@ -194,3 +198,7 @@ class RowClaim:
                 wait,
                 operation=self.row.operation,
             )
+        asked = time.monotonic()
+        held = await self.context.ledger.renew(self.row)
+        if not held or time.monotonic() - asked >= self.context.settings.lease:  # paused since: another may act by now
+            raise LeaseLost("the lease was lost before the call")
