@@ -85,11 +85,10 @@ class Creation:
         found, looked_at = await self._find(claim)
         if found is not None:
             return self._judge(found, claim, absent_at)
-        if absent_at is None:
-            absent_at = looked_at
-            await claim.note_absent(absent_at)
         failpoint("worker.after_look")
         await claim.spend()
+        absent_at = absent_at or looked_at
+        await claim.note_absent(absent_at)  # the last thing before the call: it says that the row is still ours
         try:
             reply = await self.client.call(self.api, self.operation, self.parameters, self._labelled(claim))
             if not isinstance(reply.data, Mapping):

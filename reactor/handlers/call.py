@@ -180,15 +180,14 @@ class RowClaim:
         return datetime.fromisoformat(detail) if detail else None
 
     async def note_absent(self, at: datetime) -> None:
-        """Write into the row that nothing of this name was there. Raises LeaseLost."""
-        if not await self.context.ledger.renew(self.row, absent_at=at.isoformat()):
+        """Write into the row that nothing of this name was there. Raises LeaseLost, also after a pause as long as a lease."""
+        asked = time.monotonic()
+        held = await self.context.ledger.renew(self.row, absent_at=at.isoformat())
+        if not held or time.monotonic() - asked >= self.context.settings.lease:
             raise LeaseLost("the lease was lost before the call")
 
     async def spend(self) -> None:
-        """Take one create from the API's budget, as the last thing before the call.
-
-        Raises GateClosed until the next minute when nothing is left of it, LeaseLost.
-        """
+        """Take one create from the API's budget. Raises GateClosed until the next minute when nothing is left of it."""
         own = self.api.provider.budgets.creates_per_minute
         budget = self.context.settings.creates_per_minute if own is None else own
         wait = await self.context.brakes.spend(self.api.name, budget) if budget else 0.0
@@ -198,7 +197,3 @@ class RowClaim:
                 wait,
                 operation=self.row.operation,
             )
-        asked = time.monotonic()
-        held = await self.context.ledger.renew(self.row)
-        if not held or time.monotonic() - asked >= self.context.settings.lease:  # paused since: another may act by now
-            raise LeaseLost("the lease was lost before the call")

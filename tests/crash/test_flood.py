@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from crash.flood import flood
 
 
-@pytest.mark.timeout(300)
 async def test_a_flood_is_shed_and_loses_nothing_while_all_processes_are_replaced(tmp_path: Path) -> None:
     seen = await flood(tmp_path, 3.0, work=2)
 

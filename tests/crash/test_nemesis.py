@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from crash.nemesis import Asked, torment
 from crash.schedule import schedule
 
 
-@pytest.mark.timeout(300)  # a run that is never quiet tells its story first
 async def test_a_tormented_reactor_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     outcome = await torment(tmp_path, Asked(kills=16, events=160, runs=8, seed=3))
 

@@ -27,8 +27,7 @@ class Sender:
         self.changed = asyncio.Condition()
 
     async def deliver_all(self) -> None:
-        limits = httpx2.Limits(max_connections=IN_FLIGHT)
-        async with httpx2.AsyncClient(limits=limits, timeout=PATIENCE) as http:  # 300 wait for 100 connections
+        async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=IN_FLIGHT)) as http:
             await asyncio.gather(*(self._deliver(http, f"msg_{number}") for number in range(EVENTS)))
 
     async def until(self, status: int, count: int) -> None:

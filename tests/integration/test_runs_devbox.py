@@ -1,5 +1,7 @@
 """A devbox and a command by a workflow of long polls: nothing announces them, so the server holds the calls."""
 
+import time
+
 import pytest
 from at_work import at_work, outputs
 from conftest import Opened
@@ -45,10 +47,12 @@ async def test_long_polls_hold_no_other_run_up(opened: Opened, monkeypatch: pyte
     async with at_work(opened, monkeypatch, devbox_boot=30) as reactor:
         for number in range(5):
             await reactor.execute("true", f"slow-{number}")
+        began = time.monotonic()
         await reactor.provision("quick")
         run = await reactor.ended("quick")
 
         assert run.status == "succeeded"
+        assert time.monotonic() - began < 3.0
         assert {(await reactor.stored(f"slow-{number}")).status for number in range(5)} == {"running"}
 
 

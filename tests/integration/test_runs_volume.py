@@ -1,5 +1,7 @@
 """A volume and a sandbox by a workflow that polls as it is written: the API is asked as little as events allow."""
 
+import time
+
 import pytest
 from at_work import at_work, outputs
 from conftest import Opened
@@ -33,9 +35,11 @@ async def test_a_run_that_hears_nothing_looks_by_itself(opened: Opened, monkeypa
     async with at_work(opened, monkeypatch, probe=1.0, drop=1, time_scale=0.1) as reactor:
         await reactor.provision()
         await reactor.waiting()
+        began = time.monotonic()
         run = await reactor.ended()
 
         assert run.status == "succeeded"
+        assert time.monotonic() - began < 3.0, "a probe's interval, its jitter, the poller's tick, and the sandbox"
         assert await reactor.count("getVolume") <= 3
         assert await opened.store.log.entries() == []
 
