@@ -91,32 +91,42 @@ class _Shared(Collector):
             yield GaugeMetricFamily(name, text, value=value)
         yield from _queues(self._standings)
         yield from _processes(figures.processes)
-        planned = CounterMetricFamily(
-            "reactor_jobs_planned", "Rows that rules asked for.", value=figures.count("jobs_planned")
-        )
-        yield planned
-        ended = CounterMetricFamily("reactor_attempts", "Attempts, by how they ended.", labels=["outcome"])
-        for outcome in ("done", "retried", "dead", "unknown"):
-            ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
-        yield ended
-        forgotten = CounterMetricFamily(
-            "reactor_failed_forgotten", "Failed jobs and events set aside, beyond how many are kept.", labels=["what"]
-        )
-        for what in ("dead", "unknown", "aside"):
-            forgotten.add_metric([what], figures.count(f"forgotten_{what}"))
-        yield forgotten
+        yield from _jobs(figures)
         yield from _reconciled(figures.reconciled)
         yield from _braked(figures)
         yield from _runs(figures)
-        for counter, name, text in (
-            (
-                "event_done",
-                "reactor_event_done_seconds",
-                "From an event's acceptance to the end of a job it caused.",
-            ),
-            ("run_woken", "reactor_run_wake_to_call_seconds", "From the waking of a run to its next call."),
-        ):
-            yield _histogram(figures, counter, name, text)
+        yield from _times(figures)
+
+
+def _jobs(figures: Figures) -> Iterator[Metric]:
+    """What rules asked for, how that ended, and what of it is kept no longer."""
+    planned = CounterMetricFamily(
+        "reactor_jobs_planned", "Rows that rules asked for.", value=figures.count("jobs_planned")
+    )
+    yield planned
+    ended = CounterMetricFamily("reactor_attempts", "Attempts, by how they ended.", labels=["outcome"])
+    for outcome in ("done", "retried", "dead", "unknown"):
+        ended.add_metric([outcome], figures.count(f"attempts_{outcome}"))
+    yield ended
+    forgotten = CounterMetricFamily(
+        "reactor_failed_forgotten", "Failed jobs and events set aside, beyond how many are kept.", labels=["what"]
+    )
+    for what in ("dead", "unknown", "aside"):
+        forgotten.add_metric([what], figures.count(f"forgotten_{what}"))
+    yield forgotten
+
+
+def _times(figures: Figures) -> Iterator[Metric]:
+    """How long it takes from what happens to what follows."""
+    for counter, name, text in (
+        (
+            "event_done",
+            "reactor_event_done_seconds",
+            "From an event's acceptance to the end of a job it caused.",
+        ),
+        ("run_woken", "reactor_run_wake_to_call_seconds", "From the waking of a run to its next call."),
+    ):
+        yield _histogram(figures, counter, name, text)
 
 
 def _queues(standings: Sequence[Standing]) -> Iterator[Metric]:
