@@ -7,10 +7,12 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reactor.cli.files import OTHER_FILES, open_files
 from reactor.cli.lingering import Patient
@@ -44,61 +46,68 @@ def most_open(requests: int) -> int:
     return max(1, min(wanted, open_files(wanted)) - OTHER_FILES)
 
 
-def bounded(seconds: float, connections: int) -> type[H11Protocol]:
-    """uvicorn's h11 protocol, with the two limits it lacks: a time for a request's head, and a number of connections.
+@dataclass
+class Room:
+    """What the connections of one listener share: `seconds` for the head of a request, and a number of `connections`.
 
-    Of more connections, the one that has waited longest without a request goes: so senders who open connections and send
-    nothing keep nobody out.
+    Of more, the one that has waited longest without a request goes: so senders who open connections and send nothing keep
+    nobody out.
     """
 
-    class Bounded(Patient):
-        """Closes a connection whose request has not begun in time; an idle one that is kept is uvicorn's to close."""
+    seconds: float
+    connections: int
+    waiting: "dict[Bounded, None]" = field(default_factory=dict)
+    """Those without a request, the one that has waited longest first."""
 
-        _timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Wait for the first request; when there are too many connections, the one that waited longest goes."""
-            super().connection_made(transport)
-            _make_room(waiting, self, len(self.connections) - connections)
-            waiting[self] = None
-            self._timer = self.loop.call_later(seconds, self.transport.close)
-
-        def data_received(self, data: bytes) -> None:
-            """Wait for the rest of a head; a request that has begun is the application's."""
-            if self._timer is None and self._idle():
-                self._timer = self.loop.call_later(seconds, self.transport.close)
-            super().data_received(data)
-            if self._timer and not self._idle():
-                self._timer.cancel()
-                self._timer = None
-                waiting.pop(self, None)
-
-        def on_response_complete(self) -> None:
-            """Wait for the next request, or for a sender to end who was refused: that one makes room like the others."""
-            super().on_response_complete()
-            if self._idle() and (self.transport.lingers or not self.transport.is_closing()):
-                waiting[self] = None
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            """Wait for nothing any more."""
-            if self._timer:
-                self._timer.cancel()
-            waiting.pop(self, None)
-            super().connection_lost(exc)
-
-        def _idle(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
-
-    waiting: dict[H11Protocol, None] = {}
-    return Bounded
+    def make(self, newcomer: "Bounded") -> None:
+        """Hang up on those who have waited longest, as far as there are too many."""
+        surplus = len(newcomer.connections) - self.connections
+        for oldest in list(self.waiting)[: max(0, surplus)]:
+            self.waiting.pop(oldest)
+            newcomer.connections.discard(oldest)
+            oldest.transport.abort()
 
 
-def _make_room(waiting: dict[H11Protocol, None], newcomer: H11Protocol, surplus: int) -> None:
-    """Hang up on those who have waited longest without a request."""
-    for oldest in list(waiting)[: max(0, surplus)]:
-        waiting.pop(oldest)
-        newcomer.connections.discard(oldest)
-        oldest.transport.abort()
+class Bounded(Patient):
+    """Closes a connection whose request has not begun in time; an idle one that is kept is uvicorn's to close."""
+
+    def __init__(self, room: Room, **given: Any) -> None:
+        super().__init__(**given)
+        self._room = room
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request; when there are too many connections, the one that waited longest goes."""
+        super().connection_made(transport)
+        self._room.make(self)
+        self._room.waiting[self] = None
+        self._timer = self.loop.call_later(self._room.seconds, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a head; a request that has begun is the application's."""
+        if self._timer is None and self._idle():
+            self._timer = self.loop.call_later(self._room.seconds, self.transport.close)
+        super().data_received(data)
+        if self._timer and not self._idle():
+            self._timer.cancel()
+            self._timer = None
+            self._room.waiting.pop(self, None)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for a sender to end who was refused: that one makes room like the others."""
+        super().on_response_complete()
+        if self._idle() and (self.transport.lingers or not self.transport.is_closing()):
+            self._room.waiting[self] = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        if self._timer:
+            self._timer.cancel()
+        self._room.waiting.pop(self, None)
+        super().connection_lost(exc)
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
 
 class Admission:
@@ -148,10 +157,11 @@ class Server(uvicorn.Server):
         on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._admission = Admission(app, requests, on_refused)
+        room = Room(settings.body_timeout, most_open(requests))
         super().__init__(
             uvicorn.Config(
                 self._admission,
-                http=bounded(settings.body_timeout, most_open(requests)),
+                http=partial(Bounded, room),  # type: ignore[arg-type]  # called like the class it stands for
                 h11_max_incomplete_event_size=LARGEST_HEAD,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=int(settings.drain),
