@@ -23,7 +23,7 @@ NAMES = frozenset({
     "once.after_note",         # the row says that a call goes out which must not go out twice, and it has not
     "worker.after_call",       # the API has acted, the row does not know
     "worker.after_finish",     # the row is done, the RQ job is still there
-    "run.after_advance",       # the run has moved on, the row that moved it does not know
+    "run.after_advance",       # the run has moved on, no RQ job of its next row exists
     "reconcile.after_list",    # the API has said what there is, nothing is stored
     "reconcile.after_append",  # an event is in the log, the watermark is where it was
     "reconcile.after_keep",    # the watermark has moved on, the lease is held

@@ -13,7 +13,6 @@ import structlog
 
 from reactor.apis.provider import look, put
 from reactor.errors import CallError, ConfigError, GateClosed, TemporaryError, UnknownOutcome
-from reactor.failpoints import failpoint
 from reactor.handlers.call import again, behind_gate, operate
 from reactor.handlers.context import Context
 from reactor.runs.runner import Stage
@@ -45,7 +44,6 @@ async def step(row: Row, context: Context) -> Ending:
     except ConfigError as error:  # an API or the document is gone: a person can bring it back
         return again(row, TemporaryError(str(error)), context.settings)
     moved = await context.runs.advance(stage, happened, row)
-    failpoint("run.after_advance")
     if moved is None:
         return Ending("done", result={"how": "moved on already"})
     log.info(

@@ -17,6 +17,7 @@ from reactor.apis.client import Api
 from reactor.catalog import Catalog
 from reactor.config import Config
 from reactor.errors import ConfigError
+from reactor.failpoints import failpoint
 from reactor.queue import JobQueue, Ticket
 from reactor.runs.needs import Known, Moved, asked_at, needs_of, reaction, rest_of, row_id
 from reactor.runs.watching import to_watch
@@ -212,9 +213,12 @@ class Runner:
         due = await self._store.runs.advance(
             moved.id, expected, {**fields, **needs.fields}, needs.row, needs.awaited, moved.counts
         )
+        if due is None:
+            return False
+        failpoint("run.after_advance")
         if due and needs.row:
             await self._queue.enqueue([Ticket(needs.row.id)])
-        return due is not None
+        return True
 
 
 def _digest(text: bytes) -> str:
