@@ -1,4 +1,4 @@
-"""Runs the Lua scripts beside this module by their digest, alone or many in one round trip.
+"""Runs Lua scripts by their digest, alone or many in one round trip.
 
 Owns loading and NOSCRIPT (the server was restarted or its cache flushed). Knows no key.
 """
@@ -35,9 +35,13 @@ def _text(path: Traversable) -> str:
     return path.read_text("utf-8")
 
 
-SOURCES = {
-    path.name.removesuffix(".lua"): _included(_text(path)) for path in _FOLDER.iterdir() if path.name.endswith(".lua")
-}
+def sources_in(folder: Traversable) -> dict[str, str]:
+    """The scripts of a folder by name, whole."""
+    files = (path for path in folder.iterdir() if path.name.endswith(".lua"))
+    return {path.name.removesuffix(".lua"): _included(_text(path)) for path in files}
+
+
+SOURCES = sources_in(_FOLDER)
 
 
 class Scripts:

@@ -4,21 +4,22 @@ import re
 
 import pytest
 
-from reactor.queue import POP
+from reactor.queue import jobs
+from reactor.store import scripts
 from reactor.store.acl import ROLES
 from reactor.store.keys import TABLE
-from reactor.store.scripts import SOURCES
 
 ACTING = {word for role in ("dispatch", "work") for text in ROLES[role].commands for word in text.split()}
+
+SOURCES = scripts.SOURCES | jobs.SOURCES
 
 CONTAINERS = {"xgroup", "xinfo"}
 """Commands whose parts are allowed one by one."""
 
 
-@pytest.mark.parametrize("script", [*SOURCES, "pop"])
+@pytest.mark.parametrize("script", SOURCES)
 def test_what_a_script_runs_is_allowed(script: str) -> None:
-    text = SOURCES.get(script, POP)
-    calls = re.findall(r"redis\.call\('(\w+)'(?:, '(\w+)')?", text.lower())
+    calls = re.findall(r"redis\.call\('(\w+)'(?:, '(\w+)')?", SOURCES[script].lower())
     used = {f"{name}|{part}" if name in CONTAINERS else name for name, part in calls}
 
     assert used - ACTING - {"time"} == set()
