@@ -32,6 +32,12 @@ REPORT_EVERY = 5.0
 MOST_WORDS = 2000
 """Characters of an error that a process tells others; its log has all of it."""
 
+CHECK = "reactor check"
+"""What to type where a directory is refused."""
+
+ACCEPT = "reactor reload --accept-shrink"
+"""What to type where a sound directory is held back, if it is meant."""
+
 Told = Mapping[str, Mapping[str, tuple[int, int]]]
 
 log = structlog.get_logger("reactor.reload")
@@ -41,13 +47,14 @@ log = structlog.get_logger("reactor.reload")
 class InForce:
     """What a process runs on: read it once for a piece of work. `loaded` is in seconds since the epoch.
 
-    `refused` says why what is on disk now is not in force; empty when it is.
+    `refused` says why what is on disk now is not in force, and `remedy` what to type then; empty when it is.
     """
 
     config: Config
     sources: Mapping[str, Source]
     loaded: float
     refused: str = ""
+    remedy: str = ""
 
 
 class Live:
@@ -79,9 +86,9 @@ class Live:
         """Bring another configuration into force. Raises ConfigError, and then nothing has changed."""
         self.now = InForce(config, config.sources() if self.receives else {}, time.time())
 
-    def refuse(self, why: str) -> None:
-        """What is on disk is not brought into force."""
-        self.now = replace(self.now, refused=why)
+    def refuse(self, why: str, remedy: str) -> None:
+        """What is on disk is not brought into force; the remedy is what to type."""
+        self.now = replace(self.now, refused=why, remedy=remedy)
 
 
 async def kept_config(store: Store, revision: str) -> Config | None:
@@ -179,7 +186,7 @@ class Reloader:
         before = self._live.config
         if config.revision != before.revision and shrinks(before, config):
             self._smaller = config
-            self._refuse(_shrunk(before, config))
+            self._refuse(_shrunk(before, config), ACCEPT)
             await self._shared(self._ask_again)
             return
         self._swap(config)
@@ -201,9 +208,9 @@ class Reloader:
             log.info("configuration in force", revision=config.revision, rules=len(config.rules.rules))
             _warn(config)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, remedy: str = CHECK) -> None:
         if why != self._live.now.refused:
-            self._live.refuse(why)
+            self._live.refuse(why, remedy)
             log.error("configuration refused", in_force=self._live.config.revision, error=why)
 
     def _renew_secrets(self) -> None:
@@ -243,6 +250,7 @@ class Reloader:
             state.loaded,
             len(state.config.rules.rules),
             state.refused[:MOST_WORDS],
+            state.remedy,
             self._deliveries(),
         )
 
@@ -270,5 +278,5 @@ def shrinks(before: Config, after: Config) -> bool:
 def _shrunk(before: Config, after: Config) -> str:
     return (
         f"revision {after.revision} has {len(after.rules.rules)} rules where {before.revision} has "
-        f"{len(before.rules.rules)}: if more than half of them are meant to go, say so with `reactor reload --accept-shrink`"
+        f"{len(before.rules.rules)}: if more than half of them are meant to go, say so with `{ACCEPT}`"
     )

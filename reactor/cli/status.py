@@ -36,8 +36,11 @@ def status(config: Path | None, as_json: bool) -> None:
     here, problems = _here(config)
 
     async def see(store: Store) -> Seen:
-        known = here or await in_force(store)
-        return await look(store, known, problems)
+        try:
+            known = await in_force(store, here)
+        except ConfigError:  # made by another version of the reactor
+            known = None
+        return await look(store, known or here, problems)
 
     lines = judged(looked(config, see))
     if as_json:

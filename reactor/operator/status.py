@@ -75,12 +75,14 @@ class Seen:
         return f"{seconds} s"
 
 
-async def in_force(store: Store) -> Config | None:
-    """The configuration that processes run, for who can't read a directory; None where none lives.
+async def in_force(store: Store, here: Config | None = None) -> Config | None:
+    """The configuration that processes run; None where none lives. `here` is what a directory has, if it is the same one.
 
     Raises StoreUnavailable, ConfigError when this reactor does not accept it.
     """
     living = await store.revisions.processes()
+    if living and here and living[0].revision == here.revision:
+        return here
     return await kept_config(store, living[0].revision) if living else None
 
 
@@ -131,12 +133,13 @@ def _processes(seen: Seen) -> Iterator[Line]:
 
 def _configuration(seen: Seen) -> Iterator[Line]:
     living = seen.figures.processes
-    refused = {process.name: process.refused.partition("\n")[0] for process in living}
-    for why in dict.fromkeys(filter(None, refused.values())):
-        who = [f"{process.role} on {process.host}" for process in living if refused[process.name] == why]
+    refusing = [process for process in living if process.refused]
+    told = {process.name: (process.refused.partition("\n")[0], process.remedy) for process in refusing}
+    for why, remedy in dict.fromkeys(told.values()):
+        who = [f"{process.role} on {process.host}" for process in refusing if told[process.name] == (why, remedy)]
         says = f"what is on disk is refused, the last good revision stays in force ({', '.join(who)}): {why}"
-        yield Line("configuration", "wrong", says, "reactor check")
-    for problem in seen.refused if not any(refused.values()) else ():
+        yield Line("configuration", "wrong", says, remedy)
+    for problem in seen.refused if not refusing else ():
         yield Line("configuration", "wrong", f"the directory here can't be used: {problem}", "reactor check")
     revisions = sorted({process.revision for process in living})
     if len(revisions) > 1:

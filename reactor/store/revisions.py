@@ -27,8 +27,8 @@ ACCEPTED = 24 * 3600.0
 class Process:
     """What a process last said of itself. `loaded` is in seconds since the epoch.
 
-    `refused` says why what is on disk is not in force there; empty when it is. `deliveries` is what became of those that it
-    got: by source and outcome, how many, and when the last one came (ms since the epoch).
+    `refused` says why what is on disk is not in force there, and `remedy` what to type then; empty when it is. `deliveries` is
+    what became of those that it got: by source and outcome, how many, and when the last one came (ms since the epoch).
     """
 
     name: str
@@ -38,6 +38,7 @@ class Process:
     loaded: float
     rules: int
     refused: str = ""
+    remedy: str = ""
     deliveries: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
 

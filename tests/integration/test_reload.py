@@ -194,12 +194,13 @@ async def test_a_set_of_rules_that_shrinks_by_more_than_half_waits_for_a_person(
 
     (directory / "rules" / "volumes.yaml").write_text(rules("one"))
     await twice(reloader.look)
-    waiting = names(live), live.now.refused
+    waiting = names(live), live.now.refused, live.now.remedy
     await opened.store.revisions.accept(load_config(directory).revision)
     await reloader.look()
 
     assert waiting[0] == ["one", "two", "three"]
     assert "reactor reload --accept-shrink" in waiting[1]
+    assert waiting[2] == "reactor reload --accept-shrink"
     assert (names(live), live.now.refused) == (["one"], "")
 
 

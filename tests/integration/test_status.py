@@ -18,7 +18,7 @@ from test_jobs import ended
 from reactor.config import load_config
 from reactor.operator.status import Line, Seen, judged, look
 from reactor.queue import JobQueue, Ticket
-from reactor.reload import Told
+from reactor.reload import ACCEPT, CHECK, Told
 from reactor.store.brakes import Scope
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
@@ -26,9 +26,9 @@ from reactor.store.revisions import Process
 MINUTES = 600_000
 
 
-def process(role: str, *, refused: str = "", deliveries: Told | None = None) -> Process:
+def process(role: str, *, refused: str = "", remedy: str = CHECK, deliveries: Told | None = None) -> Process:
     revision = load_config(CONFIG).revision
-    return Process(f"{role}-1", role, "web-1", revision, 0.0, 1, refused, deliveries or {})
+    return Process(f"{role}-1", role, "web-1", revision, 0.0, 1, refused, remedy, deliveries or {})
 
 
 async def alive(opened: Opened, *processes: Process) -> None:
@@ -219,6 +219,23 @@ async def test_a_broken_directory_keeps_nobody_from_looking(opened: Opened, tmp_
     assert "WRONG  configuration" in said.stdout
     assert "volumes.yaml" in said.stdout
     assert "webhooks of daytona" in said.stdout
+
+
+async def test_rules_that_are_held_back_are_said_with_what_lets_them_in_and_those_in_force_are_counted(
+    opened: Opened, tmp_path: Path
+) -> None:
+    config = load_config(CONFIG)
+    await opened.store.revisions.keep(config.revision, config.texts)
+    held = "revision abc has 0 rules where def has 1"
+    await alive(opened, process("serve", refused=held, remedy=ACCEPT), process("work", refused=held, remedy=ACCEPT))
+    smaller = shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("rules"))
+
+    said = await asyncio.to_thread(Commands(opened, {"REACTOR_CONFIG": str(smaller)}), "status")
+
+    assert f"stays in force (serve on web-1, work on web-1): {held}\n" in said.stdout
+    assert "→ reactor reload --accept-shrink\n" in said.stdout
+    assert "reactor check" not in said.stdout
+    assert "  1 act\n" in said.stdout
 
 
 async def test_what_names_say_does_not_steer_the_terminal(opened: Opened) -> None:
