@@ -4,7 +4,6 @@ The command is a function of the program and the run, so a run that was stored c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from reactor.workflows.apis import DEFAULT_DEADLINE, Message, Operation
@@ -130,7 +129,7 @@ def context_of(program: Program, run: Run, reply: Replied | None = None) -> Cont
         inputs=frame.inputs,
         steps=frame.outputs,
         workflows=run.finished,
-        sources={name: asdict(source) for name, source in document.sources.items()},
+        sources=program.sources,
         components=document.components,
         self_url=document.self_url,
         **(_exchange(program, run, reply) if reply else {}),

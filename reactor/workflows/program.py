@@ -5,7 +5,7 @@ keeps the document, and the program is made again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 from reactor.errors import ConfigError, Problem
 from reactor.workflows.apis import Apis, Message, Operation
@@ -34,14 +34,18 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A document that is ready to run. `secrets` are the names of each workflow's secret inputs."""
+    """A document that is ready to run.
+
+    `secrets` are the names of each workflow's secret inputs, `sources` its source descriptions as expressions see them.
+    """
 
     document: Document
     operations: Mapping[At, Operation]
     polls: Mapping[At, Poll]
     explained: tuple[Explained, ...]
     secrets: Mapping[str, frozenset[str]]
-    messages: Mapping[At, Message] = field(default_factory=dict)
+    messages: Mapping[At, Message]
+    sources: Mapping[str, Mapping[str, str]]
 
     def workflow(self, workflow_id: str) -> Workflow:
         """A workflow by its id. Raises KeyError."""
@@ -69,7 +73,8 @@ def compile_program(document: Document, apis: Apis) -> Program:
             explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id), message)))
     secrets = secret_inputs(document, operations)
     document = replace(document, warnings=tuple(sorted({*document.warnings, *odd})))
-    return Program(document, operations, polls, tuple(explained), secrets, messages)
+    sources = {name: asdict(source) for name, source in document.sources.items()}
+    return Program(document, operations, polls, tuple(explained), secrets, messages, sources)
 
 
 def _operations(document: Document, apis: Apis) -> tuple[dict[At, Operation], list[Problem]]:
