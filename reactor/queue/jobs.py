@@ -84,7 +84,9 @@ class JobQueue:
         with self._sync.pipeline() as pipeline:
             for ticket in tickets:
                 if ticket.number:
-                    self._remove(pipeline, Ticket(ticket.row, ticket.number - 1).job_id, ticket.queue)
+                    before = Ticket(ticket.row, ticket.number - 1).job_id
+                    self._remove(pipeline, before, ticket.queue)
+                    pipeline.zrem(self._registry("failed", ticket.queue), before)  # a stock worker's fork may have died
             for queue in dict.fromkeys(ticket.queue for ticket in tickets):
                 jobs = [rq_job(ticket) for ticket in tickets if ticket.queue == queue]
                 self._queue(queue).enqueue_many(jobs, pipeline=pipeline)

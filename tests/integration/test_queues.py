@@ -11,7 +11,7 @@ from conftest import Opened
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from stage import append, claimed, eventually, new_row, planned, said, volume, working
+from stage import append, claimed, eventually, new_row, now_ms, planned, said, volume, working
 from structlog.testing import capture_logs
 from test_actions import configured, handlers
 from test_metrics import figures
@@ -20,9 +20,10 @@ from test_queue import RQ, run
 from reactor.config import load_config
 from reactor.dispatch import Dispatcher
 from reactor.due import DuePoller
+from reactor.errors import SchemaError
 from reactor.queue import PERFORM, JobQueue, Ticket
 from reactor.reload import Live
-from reactor.stock import RowJob
+from reactor.stock import RowJob, perform
 from reactor.store.jobs import Wanted
 from reactor.store.ledger import Ending, Row
 from reactor.store.plans import NewRow
@@ -220,6 +221,83 @@ async def test_what_else_an_rq_job_may_have_done_is_not_read(opened: Opened, red
     assert (job.func_name, job.args) == (PERFORM, ["row1", 0])
     assert [job.success_callback, job.failure_callback, job.stopped_callback] == [None, None, None]
     assert (job.retries_left, job.repeats_left, job.webhooks) == (None, None, [])
+
+
+@pytest.fixture
+async def by_stock(
+    opened: Opened, handlers: None, configured: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Row, Path]:
+    """A row that a stock worker is about to perform in a process like this one, and the configuration that it will read."""
+    directory = configured(on_heavy())
+    await decided(opened, directory)
+    monkeypatch.setenv("REACTOR_REDIS_URL", opened.settings.redis_url)
+    monkeypatch.setenv("REACTOR_CONFIG", str(directory))
+    [row, _] = await rows(opened)
+    return row, directory
+
+
+async def test_a_stock_worker_puts_off_what_no_configuration_says_how_to_do_and_does_it_when_that_is_mended(
+    opened: Opened, redis: Redis, by_stock: tuple[Row, Path]
+) -> None:
+    row, directory = by_stock
+    queues = directory / "queues.yaml"
+    sound = queues.read_text("utf-8")
+    queues.write_text("queues: {heavy: {}", "utf-8")
+
+    await asyncio.to_thread(perform, row.id, 0)
+
+    [put_off, after] = await rows(opened)
+    assert (put_off.state, put_off.attempts, after.state) == ("due", 0, "waiting")
+    assert "the configuration is refused" in str(put_off.error)
+    assert "queues.yaml:2" in str(put_off.error)
+    assert int(redis.zscore(opened.store.keys.due, row.id) or 0) > (now_ms() + 20_000)
+
+    queues.write_text(sound, "utf-8")
+    redis.zadd(opened.store.keys.due, {row.id: 1})
+    await asyncio.to_thread(perform, row.id, 1)
+
+    [done, _] = await rows(opened)
+    assert (done.state, done.attempts, done.error) == ("done", 1, None)
+
+
+async def test_a_stock_worker_that_can_not_read_its_configuration_forgets_no_call_that_went_out(
+    opened: Opened, redis: Redis, by_stock: tuple[Row, Path]
+) -> None:
+    row, directory = by_stock
+    killed = await claimed(opened, row.id)
+    await opened.store.ledger.note_asked(killed)
+    redis.hset(opened.store.keys.row(row.id), "lease", 1)
+    (directory / "queues.yaml").write_text("queues: [", "utf-8")
+
+    await asyncio.to_thread(perform, row.id, 0)
+
+    [put_off, _] = await rows(opened)
+    assert (put_off.state, put_off.attempts) == ("due", 1)
+    assert put_off.asked_at
+
+
+async def test_a_stock_worker_leaves_alone_what_a_newer_reactor_has_taken_over(
+    opened: Opened, redis: Redis, by_stock: tuple[Row, Path]
+) -> None:
+    row, _ = by_stock
+    redis.set(opened.store.keys.schema, 1000)
+    before = {key: redis.dump(key) for key in redis.scan_iter("reactor:*")}
+
+    with pytest.raises(SchemaError, match="has layout 1000"):
+        await asyncio.to_thread(perform, row.id, 0)
+
+    assert {key: redis.dump(key) for key in redis.scan_iter("reactor:*")} == before
+
+
+async def test_what_rq_holds_for_failed_of_a_row_goes_when_the_row_is_given_out_again(
+    opened: Opened, redis: Redis
+) -> None:
+    await planned(opened, heavy_row("row1"))
+    redis.zadd("rq:failed:reactor.heavy", {"row1-0": now_ms() / 1000 + 1000, "another-0": now_ms() / 1000 + 1000})
+
+    await opened.queue.enqueue([Ticket("row1", 1, "heavy")])
+
+    assert redis.zrange("rq:failed:reactor.heavy", 0, -1) == [b"another-0"]
 
 
 FORKED = """
