@@ -8,6 +8,7 @@ events alone is cut by their lineage; one with a call in it is not, for what a p
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain, islice
 from typing import Any
 
 from reactor.apis.client import Api
@@ -19,7 +20,7 @@ from reactor.rules.match import PatternError, compile_match
 from reactor.rules.model import CallAction, Rule
 
 MOST = 200_000
-"""Pairs of rules that are looked at: beyond that a set of rules is too large to be looked through for circles."""
+"""Pairs of an effect and a rule on what it causes that are looked at: of a set of rules with more, the first ones are."""
 
 CUTS = ("when", "cooldown", "throttle", "count", "unless", "hold")
 """Fields of a rule that keep it from firing again at once, or may."""
@@ -38,13 +39,15 @@ class _Effect:
     ends: str
     word: str = "call"
 
-    def may_call_up(self, rule: Rule) -> bool:
-        """Whether an event that a call causes may make a rule fire."""
-        return any(
-            any(fnmatchcase(event, glob) for glob in rule.on) and _may_match(self, announced, rule.match)
-            for event, announced in self.resource.events.items()
-            if self.starts is not None or announced.before
-        )
+    @property
+    def types(self) -> Sequence[str]:
+        """The types of the events that the call may cause."""
+        events = self.resource.events.items()
+        return [event for event, announced in events if self.starts is not None or announced.before]
+
+    def may_fire(self, rule: Rule, event: str) -> bool:
+        """Whether a rule on this type of event may fire on what the call causes."""
+        return _may_match(self, self.resource.events[event], rule.match)
 
 
 Causes = Mapping[int, Mapping[int, _Effect | Emission]]
@@ -119,17 +122,32 @@ def _ends(name: str) -> tuple[str, str]:
 def _causes(rules: Sequence[Rule], effects: Sequence[_Effect | Emission]) -> Causes:
     """What calls up what. Where a rule has several ways to call up another, that which lasts is told: calls come first."""
     found: dict[int, dict[int, _Effect | Emission]] = {}
-    left = MOST
-    for effect in effects:
-        for number, rule in enumerate(rules):
-            left -= 1
-            if left < 0:
-                return found
-            if effect.number == number and effect.word == "call" and not rule.match:
-                continue  # an error, told where calls are checked
-            if not _is_cut(rule) and effect.may_call_up(rule):
-                found.setdefault(effect.number, {}).setdefault(number, effect)
+    listening = _Listening(rules)
+    pairs = ((effect, event, number) for effect in effects for event in effect.types for number in listening.on(event))
+    for effect, event, number in islice(pairs, MOST):
+        rule = rules[number]
+        if effect.number == number and effect.word == "call" and not rule.match:
+            continue  # an error, told where calls are checked
+        if effect.may_fire(rule, event):
+            found.setdefault(effect.number, {}).setdefault(number, effect)
     return found
+
+
+class _Listening:
+    """The rules, by number, that nothing but `on` and `match` keeps from firing at once on an event of a type."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._by_glob: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            for glob in () if _is_cut(rule) else rule.on:
+                self._by_glob.setdefault(glob, []).append(number)
+        self._on: dict[str, list[int]] = {}
+
+    def on(self, event: str) -> Sequence[int]:
+        if event not in self._on:
+            globs = (numbers for glob, numbers in self._by_glob.items() if fnmatchcase(event, glob))
+            self._on[event] = sorted(set(chain.from_iterable(globs)))
+        return self._on[event]
 
 
 def _is_cut(rule: Rule) -> bool:

@@ -6,7 +6,6 @@ Knows what an action `emit` says of the event that it makes. What events of prov
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any
 
 from reactor.apis.client import Api
@@ -31,11 +30,14 @@ class Emission:
     data: Mapping[str, Any]
     word: str = "emit"
 
-    def may_call_up(self, rule: Rule) -> bool:
-        """Whether a rule may fire on it: it is on the type, and nothing that it asks is surely answered otherwise."""
-        return any(fnmatchcase(self.type, glob) for glob in rule.on) and all(
-            self._may_be(field, pattern) for field, pattern in rule.match.items()
-        )
+    @property
+    def types(self) -> Sequence[str]:
+        """The one type of event that the action makes."""
+        return (self.type,)
+
+    def may_fire(self, rule: Rule, event: str) -> bool:
+        """Whether a rule on this type may fire on it: nothing that it asks is surely answered otherwise."""
+        return event == self.type and all(self._may_be(field, pattern) for field, pattern in rule.match.items())
 
     def _may_be(self, field: str, pattern: Any) -> bool:
         if field.startswith("$") or field in ALWAYS or (field in self.data and _varies(self.data[field])):

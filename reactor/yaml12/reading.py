@@ -43,6 +43,8 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
 )
+_STARTS = frozenset("+-.0123456789")
+"""How numbers begin: most texts don't, and need not be put to four patterns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class _Reader:
             return event.value
         if event.value in _WORDS:
             return _WORDS[event.value]
+        if event.value[0] not in _STARTS:
+            return event.value
         for pattern, convert in _NUMBERS:
             if pattern.fullmatch(event.value):
                 return self._number(event, convert)
