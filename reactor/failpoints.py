@@ -29,8 +29,7 @@ NAMES = frozenset({
     "reconcile.after_keep",    # the watermark has moved on, the lease is held
     "watch.after_take",        # the watch is leased, nothing has been asked of the API
     "watch.after_poll",        # the API has answered, nobody knows
-    "watch.after_append",      # the event is in the log, the rows that wait are not told
-    "watch.after_tell",        # the rows are due, no RQ job exists
+    "watch.after_tell",        # the event is in the log, the rows that wait are due, no RQ job exists
 })  # fmt: skip
 
 EVERY = "*"

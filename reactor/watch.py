@@ -195,15 +195,14 @@ class Watcher:
     async def _tell(self, watch: str, api: Api, held: Held, answer: Mapping[str, Any]) -> int:
         """Make an answer an event, and give it to the rows that wait for it; returns how many did.
 
-        The event first: it is what others go by. The rows are told in the same breath, so that they need not read again.
+        The rows are told in the same step, so that no event wakes them which says less: they would have to read again.
         """
         resource = api.provider.resources[held.spec.kind]
         good = 200 <= answer["status"] < 300
         state = look(resource.state, answer["body"]) if good else None
-        if good or answer["status"] == GONE:
-            await self._append(api, held, answer["body"] if good else None, answer["woken"])
-            failpoint("watch.after_append")
-        rows = await self._store.watches.tell(watch, state or "", {**answer, "state": state})
+        shown = good or answer["status"] == GONE
+        events = await self._events(api, held, answer["body"] if good else None, answer["woken"]) if shown else []
+        rows = await self._store.watches.tell(watch, state or "", {**answer, "state": state}, events)
         failpoint("watch.after_tell")
         await self._queue.enqueue([Ticket(row) for row in rows])
         if held.standing and (not good or state in _rests(api, held.spec.kind)):
@@ -218,19 +217,19 @@ class Watcher:
         )
         return len(rows)
 
-    async def _append(self, api: Api, held: Held, data: Any, at: int) -> None:
-        """Put what an answer shows into the log, if it is of a kind that has events and the table does not know.
+    async def _events(self, api: Api, held: Held, data: Any, at: int) -> list[Mapping[str, Any]]:
+        """The events of what an answer shows, if it is of a kind that has events and the table does not know.
 
         It is dated when it came: a process that is paused then must not say later that things are as they were.
         """
         spec, resource = held.spec, api.provider.resources[held.spec.kind]
         resource_id = look(resource.id, data) if data is not None else spec.resource
         if not resource.events or not isinstance(resource_id, str) or not resource_id:
-            return
+            return []
         [known] = await self._store.resources.known(api.name, spec.kind, [resource_id])
         read = Read(spec.kind, resource_id, at, data if isinstance(data, dict) else None)
-        for event in events_of(teller_of(self._live.config, api, "watch"), read, known):
-            await self._store.log.append(event, event.body)
+        events = events_of(teller_of(self._live.config, api, "watch"), read, known)
+        return [self._store.log.with_others(event) for event in events]
 
 
 def _rests(api: Api, kind: str) -> frozenset[str | None]:

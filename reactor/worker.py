@@ -37,11 +37,15 @@ log = structlog.get_logger("reactor.worker")
 
 @dataclass(eq=False)
 class Running:
-    """A job that is being performed: its row, its task, and when its lease was last known to hold."""
+    """A job that is being performed: its row, its task, and when its lease was last known to hold.
+
+    It is `over` once its end is written down: it has no lease any more, and nothing to stop for.
+    """
 
     row: Row
     renewed: float
     task: "asyncio.Task[None] | None" = None
+    over: bool = False
 
 
 @dataclass
@@ -155,7 +159,9 @@ class Worker:
         """Record the end, as long as the lease lasts; after that the row is somebody else's."""
         while True:
             try:
-                return await self.store.ledger.finish(job.row, ending)
+                finished = await self.store.ledger.finish(job.row, ending)
+                job.over = True
+                return finished
             except StoreUnavailable:
                 if time.monotonic() - job.renewed > self.context.settings.lease:
                     raise
@@ -195,10 +201,10 @@ class Worker:
         try:
             held = await self.store.ledger.renew_each([job.row for job in jobs])
         except StoreUnavailable:  # by now, not when it was asked: a server that hangs takes seconds to be unable
-            return [job for job in jobs if time.monotonic() - job.renewed >= lease]
+            return [job for job in jobs if time.monotonic() - job.renewed >= lease and not job.over]
         for job in jobs:
             job.renewed = asked
-        return [job for job, holds in zip(jobs, held, strict=True) if not holds]
+        return [job for job, holds in zip(jobs, held, strict=True) if not holds and not job.over]
 
     async def _beat_forever(self) -> None:
         """Show RQ's tools that the worker lives; that nobody can see it now must not end it."""

@@ -5,7 +5,7 @@ Does not look into an event's body.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -77,14 +77,24 @@ class EventLog:
         Deliveries that arrive while a round trip is under way share the next one: with `appendfsync always` this is
         what turns one disk flush per event into one per group. One that the server refuses fails no other.
         """
-        named = (event.source, event.id, event.generation)
-        keys = (self._keys.seen(*named), self._keys.log, self._keys.copies(*named))
+        seen, copies = self._known_by(event)
+        keys = (seen, self._keys.log, copies)
         args = (self._window, *_fields(event, body))
         [result] = await self._scripts.run_each([("accept", keys, args)])
         if isinstance(result, StoreUnavailable):
             raise result
         fresh, entry = result
         return Appended(entry.decode(), duplicate=not fresh)
+
+    def with_others(self, event: Event) -> Mapping[str, Any]:
+        """An event as a script puts it into the log together with what else it does."""
+        seen, copies = self._known_by(event)
+        fields = [each.decode() if isinstance(each, bytes) else each for each in _fields(event, event.body)]
+        return {"seen": seen, "copies": copies, "window": str(self._window), "fields": fields}
+
+    def _known_by(self, event: Event) -> tuple[str, str]:
+        named = (event.source, event.id, event.generation)
+        return self._keys.seen(*named), self._keys.copies(*named)
 
     async def join(self, group: str = GROUP) -> None:
         """Create the consumer group at the log's beginning, if there is none."""

@@ -92,10 +92,22 @@ class Watches:
             )
         ]
 
-    async def tell(self, watch: str, state: str, saw: Mapping[str, Any]) -> list[str]:
-        """Make the rows due that wait for this state (empty: all), with the answer; returns them. Raises StoreUnavailable."""
-        args = (self._keys.row(""), self._sweep_after, state, orjson.dumps(dict(saw)))
-        rows = await self._scripts.run("watch_answer", (self._keys.due, self._keys.watch(watch)), args)
+    async def tell(
+        self, watch: str, state: str, saw: Mapping[str, Any], events: Sequence[Mapping[str, Any]] = ()
+    ) -> list[str]:
+        """Make the rows due that wait for this state (empty: all), with the answer; returns them. Raises StoreUnavailable.
+
+        `events`, as the log gives them to scripts, are in the log then.
+        """
+        args = (
+            self._keys.row(""),
+            self._sweep_after,
+            state,
+            orjson.dumps(dict(saw)),
+            orjson.dumps([dict(event) for event in events]),
+        )
+        keys = (self._keys.due, self._keys.watch(watch), self._keys.log)
+        rows = await self._scripts.run("watch_answer", keys, args)
         return [row.decode() for row in rows]
 
     async def count(self) -> int:

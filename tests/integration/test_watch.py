@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from at_work import AtWork, at_work
 from conftest import CONFIG, Opened
 from reconciling import prompt, reconciling
-from stage import eventually
+from stage import claimed, event, eventually
+from test_runs_store import fields
 
 from reactor.config import load_config
 from reactor.emulator import EmulatorSettings
 from reactor.runs.watching import standing_watch
-from reactor.store.watches import WatchSpec
+from reactor.store.runs import NextRow
+from reactor.store.waits import Awaited, News
+from reactor.store.watches import Wanted, WatchSpec
 
 RUNLOOP_KEY = EmulatorSettings().runloop_api_key
 
@@ -77,7 +81,7 @@ async def test_many_runs_that_wait_for_one_devbox_hold_one_poll(
         runs = [await reactor.ended(f"run-{number}", 20) for number in range(20)]
 
         assert {run.status for run in runs} == {"succeeded"}
-        assert await reactor.count("runloop.waitForDevboxStatus") <= 2
+        assert await reactor.count("runloop.waitForDevboxStatus") == 1
         assert await told(opened) == [("watch", "runloop", "running")]
         assert await opened.store.resources.state("runloop", "devbox", devbox["id"]) == "running"
         assert await opened.store.redis.exists(opened.store.keys.watches) == 0
@@ -206,6 +210,28 @@ async def test_a_watch_whose_holder_is_gone_is_taken_by_another(opened: Opened) 
     assert await eventually(lambda: opened.store.watches.take("second", 10)) == [spec.id]
     assert await opened.store.watches.prolong([spec.id], "first") == [False]
     assert await opened.store.watches.held(spec.id, "first") is None
+
+
+async def test_what_a_poll_was_answered_is_in_the_log_and_told_to_who_waits_in_one_step(opened: Opened) -> None:
+    """So that the event wakes nobody who would have to read what was answered already."""
+    spec = WatchSpec("runloop", "waitForDevboxStatus", "devbox", "d-1", {"id": "d-1"}, {})
+    row = NextRow("row1", 1, "runloop", spec.operation, 600.0, watched=Wanted(spec, ("running",)))
+    wait = Awaited("runloop", "devbox", "d-1", 0, 0.0)
+    await opened.store.runs.advance("run-1", None, fields(), row, wait)
+    payload = {"event": "devbox.state.updated", "id": "d-1", "newState": "running"}
+    shown, _ = event(payload, "shown", "runloop")
+    events = [opened.store.log.with_others(replace(shown, origin="watch"))]
+
+    rows = [await opened.store.watches.tell(spec.id, "running", {"status": 200}, events) for _ in range(2)]
+
+    assert rows == [["row1"], []]
+    assert await told(opened) == [("watch", "runloop", "running")]
+    [entry] = await opened.store.log.entries()
+    assert entry.event().data == payload
+    assert await opened.store.logged.deliveries(entry) == 2
+    news = News("runloop", "devbox", "d-1", None, "devbox.state.updated", entry.entry)
+    assert await opened.store.waits.wake([news]) == []
+    assert (await claimed(opened)).saw == {"status": 200}
 
 
 RULES = """

@@ -16,7 +16,8 @@ from reactor.apis.client import ApiClient
 from reactor.errors import StoreUnavailable
 from reactor.handlers.context import Context, LeaseLost
 from reactor.handlers.table import HANDLERS
-from reactor.queue import Ticket
+from reactor.queue import JobQueue, Ticket
+from reactor.settings import Settings
 from reactor.store.ledger import Ending, Row
 from reactor.store.store import Store
 from reactor.worker import Worker, attempt
@@ -99,6 +100,44 @@ async def test_a_hundred_jobs_are_performed_at_once(opened: Opened, acts: Acts) 
         for number in range(100):
             assert (await ended(patient, f"row{number}")).attempts == 1
     await patient.store.close()
+
+
+class Slow(JobQueue):
+    """A queue whose server takes its time to forget a job."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        super().__init__(settings.redis_url, settings.instance, store.redis)
+        self.go = asyncio.Event()
+
+    async def remove(self, job_ids: Sequence[str], queue: str = "") -> None:
+        if job_ids:
+            await self.go.wait()
+        await super().remove(job_ids, queue)
+
+
+async def test_a_job_whose_end_is_written_down_has_no_lease_to_lose(
+    opened: Opened, redis: Redis, acts: Acts, logs: list[EventDict]
+) -> None:
+    """It was stopped once before its row's successor was enqueued and RQ's job of it forgotten."""
+    queue, leases = Slow(opened.settings, opened.store), set()
+
+    async def renewed_thrice() -> bool:
+        leases.add(redis.hget(opened.store.keys.row("row2"), "lease"))
+        return len(leases) > 4
+
+    async with working(Opened(opened.settings, opened.store, queue)) as worker:
+        await enqueued(opened, "succeed", "row1")
+        await enqueued(opened, "hold", "row2")
+        await ended(opened, "row1")
+        await eventually(renewed_thrice)
+        queue.go.set()
+        acts.go.set()
+        await ended(opened, "row2")
+
+    assert worker.tally.done == 2
+    assert not await said(logs, "job stopped")
+    assert await queue.taken() == []
+    queue.close()
 
 
 async def test_no_more_jobs_than_allowed_are_performed_at_once(opened: Opened, acts: Acts) -> None:

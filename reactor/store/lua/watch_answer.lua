@@ -1,8 +1,14 @@
 #!lua
 -- Guarantees: a row that waits for a watched resource is woken once, with the answer itself, if it is one that it asked for.
--- KEYS due, watch   ARGV row prefix, sweep after (ms), state (empty: the answer is for all), what was answered (JSON)
+-- The events of what an answer shows are in the log with that: nobody is woken by one of them who then reads what was answered.
+-- KEYS due, watch, log
+-- ARGV row prefix, sweep after (ms), state (empty: the answer is for all), what was answered (JSON),
+--      the events (JSON): seen, copies (keys), window (ms), fields and values in turn
 -- Returns the rows that are due now.
 -- @include now
+-- @include append
+for _, event in ipairs(cjson.decode(ARGV[5])) do append(KEYS[3], event.seen, event.copies, event.window, event.fields) end
+
 local out, fields = {}, redis.call('HGETALL', KEYS[2])
 
 local function asked_for(states)
