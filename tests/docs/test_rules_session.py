@@ -1,10 +1,12 @@
-"""The terminal session of docs/rules-session.md: each command, run in a shell, prints what is shown. Real processes."""
+"""The terminal session of docs/rules-session.md: each command, run in a shell, prints what is shown. Real processes.
+
+All that it ever waited for was the machine: a `reactor` imports for a second. Those of the shell are forked from one that has.
+"""
 
 import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import orjson
+from e2e.loaded import loaded
 from e2e.machine import CONFIG, ORGANIZATION, Machine, machine_in
 from e2e.process import eventually
 
@@ -71,11 +74,13 @@ def test_every_command_of_the_session_prints_what_the_document_shows(tmp_path: P
         "OPS_SLACK_URL": f"json://127.0.0.1:{slack.server_port}/",
     }
     (tmp_path / "machine").mkdir()
-    with machine_in(tmp_path / "machine") as machine:
+    (tmp_path / "bin").mkdir()
+    with machine_in(tmp_path / "machine") as machine, loaded(tmp_path / "bin"):
+        worker = machine.start("work", **here)
         web = machine.serve(**here)
-        machine.start("work", **here).ready()
+        worker.ready()
         assert machine.deliver(web, failed_volume(), EVENT) == 204
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         shell = {**machine.environment, **here, "REACTOR_CONFIG": "config", "PATH": path}
         became: dict[str, str] = {}
 
