@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from reactor.cli import collect_seldom
 from reactor.config import inspect
 from reactor.config.model import Config
 from reactor.events import Event
@@ -101,6 +102,7 @@ def planning(config: Config) -> str:
 
 def main() -> None:
     """Measure and print."""
+    collect_seldom()
     with tempfile.TemporaryDirectory() as within:
         few = inspect(directory(Path(within), 1000)).config
         assert few

@@ -1,5 +1,6 @@
 """The command line: one file per noun. The composition root is `processes`; here is only the table of commands."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
@@ -95,6 +96,15 @@ def reactor() -> None:
     """
 
 
+def collect_seldom() -> None:
+    """Look for garbage less often than Python does by itself: a process here holds much and leaves few circles.
+
+    Of reading 10,000 rules, a third of the time went into looking.
+    """
+    gc.set_threshold(10_000, 10, 10)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
+    collect_seldom()
     reactor.main(args=list(arguments) if arguments is not None else None, prog_name="reactor")
