@@ -108,7 +108,7 @@ class OpenApi:
                 alternatives = described.setdefault(name, [])
                 if (resolved := self.resolve(schema)) not in alternatives:
                     alternatives.append(resolved)
-        return {name: _any_of(alternatives) for name, alternatives in described.items()}
+        return {name: any_of(alternatives) for name, alternatives in described.items()}
 
     def body_problems(self, operation: Operation, body: Any) -> list[BodyProblem]:
         """Every way in which a body does not fit the operation's schema, by its place in the body."""
@@ -213,7 +213,7 @@ def _json_schema(holder: Mapping[str, Any]) -> tuple[tuple[str, ...], Schema | N
     return tuple(content), next(iter(schemas), None)
 
 
-def _any_of(schemas: list[Schema]) -> Schema:
+def any_of(schemas: list[Schema]) -> Schema:
     """One schema for what any of several says: of one type, with all their choices, where that is all they say."""
     if len(schemas) == 1:
         return schemas[0]

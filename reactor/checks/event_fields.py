@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reactor.apis.client import Api
+from reactor.apis.openapi import Schema, any_of
 from reactor.rules.cel import Fault
 from reactor.yaml12 import expected_one_of
 
@@ -48,11 +49,11 @@ class EventFields:
         """Found once for all rules on the same events."""
         asked = tuple(globs)
         if asked not in self._known:
-            self._known[asked] = {
-                name: schema
-                for document in self._documents
-                for name, schema in document.event_fields(_fitting(document.webhooks, asked)).items()
-            }
+            described: dict[str, list[Schema]] = {}
+            for document in self._documents:
+                for name, schema in document.event_fields(_fitting(document.webhooks, asked)).items():
+                    described.setdefault(name, []).append(schema)
+            self._known[asked] = {name: any_of(alternatives) for name, alternatives in described.items()}
         return self._known[asked]
 
 

@@ -9,7 +9,7 @@ from reactor.checks.event_fields import EventFields
 from reactor.checks.rules import Known, rule_faults
 from reactor.config.policy import PolicyFile, policy_faults
 from reactor.errors import Problem
-from reactor.review import Reviewed, review
+from reactor.review import Review, Reviewed
 from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledRule
@@ -28,6 +28,7 @@ def compile_rules(
     compiled: dict[str, CompiledRule] = {}
     problems: list[Problem] = []
     sound: list[Reviewed] = []
+    review = Review(known.apis, fields)
     for each in _each(files):
         rule = each.rule
         faults = []
@@ -43,10 +44,12 @@ def compile_rules(
             actions = compiled[rule.name].actions
             faults += policy_faults(policy.grant(each.document.file), actions, known.programs)
         faults = [fault for fault in faults if not _blames_broken(fault, rule, broken)]
-        problems += [each.problem(fault) for fault in faults]
-        if not faults:
+        if not any(fault.severity == "error" for fault in faults):
             sound.append(each)
-    return list(compiled.values()), [*problems, *review(sound, known.apis)]
+        told = {fault.path for fault in faults}
+        faults += [fault for fault in review.alone(rule, compiled[rule.name]) if fault.path not in told]
+        problems += [each.problem(fault) for fault in faults]
+    return list(compiled.values()), [*problems, *review.together(sound)]
 
 
 def sound_rules(document: Document) -> Document:

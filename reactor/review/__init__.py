@@ -5,6 +5,6 @@ for ever, asks for one name again and again, or shows a secret. One file for eac
 """
 
 from reactor.review.leaks import leaks, masked
-from reactor.review.rules import Reviewed, review
+from reactor.review.rules import Review, Reviewed
 
-__all__ = ["Reviewed", "leaks", "masked", "review"]
+__all__ = ["Review", "Reviewed", "leaks", "masked"]

@@ -1,6 +1,6 @@
 """Whether patterns can hold at all: tries every value that could matter, instead of reasoning about operators."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, pairwise, product
 from typing import Any
 
@@ -22,7 +22,7 @@ Asked = tuple[tuple[str | int, ...], str, Any]
 
 def never(patterns: Mapping[str, Any], fields: Mapping[str, str]) -> list[Fault]:
     """What makes it impossible that a `match` holds, for fields of these types; nothing when it is possible."""
-    branches = list(islice(_conjunctions(patterns, ("match",)), MOST + 1))
+    branches = list(islice(ways(patterns, ("match",)), MOST + 1))
     if len(branches) > MOST:
         return []
     faults: list[Fault] = []
@@ -38,7 +38,7 @@ def never(patterns: Mapping[str, Any], fields: Mapping[str, str]) -> list[Fault]
     return faults[:1] if len(branches) == 1 else [*dict.fromkeys(faults)][:1]
 
 
-def _conjunctions(patterns: Any, path: tuple[str | int, ...]) -> Iterator[list[Asked]]:
+def ways(patterns: Any, path: tuple[str | int, ...]) -> Iterator[list[Asked]]:
     """Every way in which a `match` can hold, each as patterns that must all hold."""
     if not isinstance(patterns, Mapping):
         return
@@ -48,7 +48,7 @@ def _conjunctions(patterns: Any, path: tuple[str | int, ...]) -> Iterator[list[A
         yield own
         return
     for number, branch in enumerate(choice):
-        for rest in _conjunctions(branch, (*path, OR, number)):
+        for rest in ways(branch, (*path, OR, number)):
             yield own + rest
 
 
@@ -73,13 +73,13 @@ def _contradiction(asked: list[Asked], fields: Mapping[str, str]) -> Fault | Non
 def _fault(name: str, group: list[Asked], kind: str) -> Fault | None:
     if len(group) == 1 and kind in ("", "string") and _surely_holds(group[0][2]):
         return None
-    if _folds_and_cuts([pattern for _, _, pattern in group]):
+    if folds_and_cuts(group):
         return None
     try:
         clauses = [clause for _, _, pattern in group for clause in compile_match({name: pattern})]
     except PatternError:
         return None  # told where it is compiled
-    held = [value for value in _candidates(group) if all(clause.put_to(_event(name, value)).held for clause in clauses)]
+    held = [value for value in candidates(group) if all(clause.put_to(_event(name, value)).held for clause in clauses)]
     path = group[-1][0]
     if not held:
         return Fault(path, f"found what no value of {name} can be, expected patterns that can hold together")
@@ -106,7 +106,7 @@ def _is_of(value: Any, kind: str) -> bool:
     return isinstance(value, KINDS[kind]) and isinstance(value, bool) == (kind == "boolean")
 
 
-def _candidates(group: list[Asked]) -> list[Any]:
+def candidates(group: Iterable[Asked]) -> list[Any]:
     """Values of which one holds if any value does: those that are named, their neighbours, and some of each kind."""
     said: dict[str, list[Any]] = {"exact": [], "prefix": [""], "suffix": [""], "numeric": []}
     for _, _, pattern in group:
@@ -137,9 +137,9 @@ def _collect(pattern: Any, said: dict[str, list[Any]]) -> None:
                 _collect(argument, said)
 
 
-def _folds_and_cuts(patterns: list[Any]) -> bool:
+def folds_and_cuts(group: Iterable[Asked]) -> bool:
     """Whether letters' case matters to one pattern and not to another: then too many values could matter."""
-    words = {name for pattern in patterns for name in _operators(pattern)}
+    words = {name for _, _, pattern in group for name in _operators(pattern)}
     return "equals-ignore-case" in words and bool(words & {"prefix", "suffix"})
 
 

@@ -3,34 +3,31 @@
 They can't run for long: CEL's are RE2's, linear in the text, without backreferences.
 """
 
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from reactor.rules.cel import ExpressionError, Fault, Scope, Unknown, split
+from reactor.rules.cel import Expression, ExpressionError, Fault, Scope, Unknown, split
+from reactor.yaml12 import quoted
 
-_MATCHES = re.compile(r"""\bmatches\(\s*(?:event\.[\w.]+\s*,\s*)?(r?"(?:\\.|[^"\\])*"|r?'(?:\\.|[^'\\])*')\s*\)""")
-
-
-def regex_faults(written: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """What is wrong with the regular expressions in the texts of a value."""
-    if isinstance(written, dict):
-        for key, item in written.items():
-            yield from regex_faults(item, (*path, key))
-    elif isinstance(written, list):
-        for number, item in enumerate(written):
-            yield from regex_faults(item, (*path, number))
-    elif isinstance(written, str) and "matches(" in written:
-        yield from (Fault(path, message) for message in _faults(written))
+_TRIAL: Final = Scope({"pattern": "string"}).compile('"".matches(event.pattern)')
 
 
-def _faults(text: str) -> Iterator[str]:
-    for literal in _MATCHES.findall(text):
+def regex_faults(expressions: Iterable[tuple[tuple[str | int, ...], Expression]]) -> Iterator[Fault]:
+    """What is wrong with the regular expressions in expressions, each with its place."""
+    for path, expression in expressions:
+        if "matches" in expression.source:
+            yield from (Fault(path, message) for message in _faults(expression.made().patterns))
+
+
+def _faults(patterns: Iterable[str]) -> Iterator[str]:
+    for pattern in patterns:
         try:
-            Scope({}).compile(f'"".matches({literal})').evaluate({"event.data": {}})
-        except (Unknown, ExpressionError) as error:
+            _TRIAL.evaluate({"event.pattern": pattern})
+        except Unknown as error:
             why = str(error).rpartition("regular expression: ")[2]
-            yield f"found {literal}, which is no regular expression: {why} (RE2: no backreferences, no look-around)"
+            yield (
+                f"found {quoted(pattern)}, which is no regular expression: {why} (RE2: no backreferences, no look-around)"
+            )
 
 
 def expressions(text: str) -> list[str]:

@@ -8,7 +8,8 @@ compiled in a thread while the event loop evaluates; neither ever runs beside th
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,7 +20,8 @@ from cel_expr_python import cel
 
 from reactor.errors import Severity
 from reactor.events import Event
-from reactor.yaml12 import quoted
+from reactor.rules.tree import Made, made_of
+from reactor.yaml12 import expected_one_of, quoted
 
 TYPES = {
     "string": cel.Type.STRING,
@@ -33,6 +35,9 @@ EXAMPLES = {"string": "", "integer": 0, "number": 0.5, "boolean": False}
 """A value of each simple type."""
 
 SOURCE = "event.data"
+
+Choices = Mapping[str, Sequence[object]]
+"""The values that a field can have, for the fields that list them."""
 
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _FIELD = re.compile(r"(?<![\w.])event\.((?:data\.)?\w+)")
@@ -52,22 +57,46 @@ class Unknown(ValueError):
 class Scope:
     """The names an expression may use: the declared fields of the event types that a rule is about, and results.
 
-    `results` are variables such as `box.id`, with their types: what earlier actions came to.
+    `results` are variables such as `box.id`, with their types: what earlier actions came to. `choices` are the values of the
+    fields that list them: what compares such a field with anything else is a slip.
     """
 
-    def __init__(self, fields: Mapping[str, str], results: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        results: Mapping[str, str] = MappingProxyType({}),
+        choices: Choices = MappingProxyType({}),
+    ) -> None:
         self.fields = dict(fields)
         self.results = dict(results)
+        self.choices = {f"event.{name}": listed for name, listed in choices.items()}
         events = ((f"event.{name}", kind) for name, kind in self.fields.items())
         self._variables = (*events, *self.results.items())
 
     def compile(self, source: str) -> "Expression":
         """Check an expression. Raises ExpressionError."""
-        return Expression(source, _compiled(self._variables, source))
+        expression = Expression(source, _compiled(self._variables, source))
+        if any(name in source for name in self.choices) and (slips := list(self._slips(expression))):
+            raise ExpressionError("; ".join(slips))
+        return expression
+
+    def _slips(self, expression: "Expression") -> Iterator[str]:
+        """The literals that are compared with a field which is never one of them."""
+        for name, literals in expression.made().compared.items():
+            for literal in literals:
+                if literal not in self.choices.get(name, literals):
+                    unlisted = f"event.data.{name.removeprefix('event.')}"
+                    yield (
+                        f"{expected_one_of(str(literal), map(str, self.choices[name]))}; a value that is not listed yet "
+                        f"can be compared with {unlisted}"
+                    )
 
     def with_results(self, name: str, results: Mapping[str, str]) -> "Scope":
         """This scope and the results of an action that is called `name`."""
-        return Scope(self.fields, {**self.results, **{f"{name}.{each}": kind for each, kind in results.items()}})
+        scope = copy(self)
+        scope.results = {**self.results, **{f"{name}.{each}": kind for each, kind in results.items()}}
+        scope._variables = (*self._variables, *((f"{name}.{each}", kind) for each, kind in results.items()))
+        return scope
 
     def values(self, event: Event) -> dict[str, Any]:
         """The variables that expressions of this scope see for one event."""
@@ -108,6 +137,10 @@ class Expression:
         """The simple type of the value, as JSON Schema names it; empty where only an event can tell."""
         returned = self._compiled.return_type()
         return next((kind for kind, known in TYPES.items() if known == returned), "")
+
+    def made(self) -> Made:
+        """What the expression is made of."""
+        return made_of(self._compiled.serialize())
 
     def fields(self) -> list[str]:
         """The fields of the event that the expression mentions; those it reaches by `event.data` as `data.<field>`."""
@@ -153,6 +186,11 @@ class Template:
         """The expressions in some of the texts."""
         sources = [part.text for text in texts for part in self._cut.get(text, ()) if part.expression]
         return [self._expressions[source] for source in sources if source in self._expressions]
+
+    def placed(self) -> Iterator[tuple[tuple[str | int, ...], Expression]]:
+        """Every expression, with the path of the text that it is in."""
+        for path, text in _texts(self.value, ()):
+            yield from ((path, expression) for expression in self.expressions([text]))
 
     def sketch(self) -> "Sketch":
         """The value as far as it is known before any event."""
@@ -338,10 +376,10 @@ def _explain(error: str) -> list[str]:
     """What is wrong first, and all names that nobody knows: other complaints often follow from the first."""
     found = [
         each.replace(" (in container '')", "").removesuffix(" [INVALID_ARGUMENT]")
-        for each in re.findall(r"<input>:\d+:\d+: (.*)", error)
+        for each in re.findall(r"<input>:-?\d+:-?\d+: (.*)", error)
     ]
     unknown = [each for each in found if each.startswith("undeclared reference")]
-    return list(dict.fromkeys([*found[:1], *unknown])) or [_first_line(error)]
+    return list(dict.fromkeys([*found[:1], *unknown])) or [_first_line(error).removeprefix("INVALID_ARGUMENT: ")]
 
 
 def _meant(explained: str, names: Collection[str]) -> str:

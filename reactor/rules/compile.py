@@ -10,14 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from reactor.rules.actions import CompiledAction, compile_action
-from reactor.rules.cel import ExpressionError, Fault, Scope, template
+from reactor.rules.cel import Choices, ExpressionError, Fault, Scope, template
 from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
 from reactor.rules.match import OR, Clause, CompiledRule, Condition, PatternError, all_hold, compile_match
 from reactor.rules.model import Rule
 from reactor.yaml12 import expected_one_of, quoted, shown
-
-Choices = Mapping[str, Sequence[object]]
-"""The values that a field can have, for the fields that list them."""
 
 Described = Callable[[Sequence[str]], tuple[Mapping[str, str], Choices]]
 """What the events of some types have: their fields with their simple types, and choices."""
@@ -35,7 +32,7 @@ def compile_rule(
     `described` gives fields and choices of other event types, which `unless` may name. A rule with faults is returned too, less
     what is wrong with it, so that the caller can go on looking.
     """
-    scope = Scope(fields)
+    scope = Scope(fields, choices=choices)
     clauses, faults = _clauses(rule.match, ("match",), fields)
     faults += _mistyped(rule.match, ("match",), choices)
     conditions, unclear = _conditions(rule, scope)
@@ -139,7 +136,7 @@ def _unless(rule: Rule, described: Described) -> tuple[Unless | None, list[Fault
     clauses, faults = _clauses(rule.unless.match, ("unless", "match"), fields)
     faults += _mistyped(rule.unless.match, ("unless", "match"), choices)
     own = ("unless", "key") if rule.unless.key else ("unless", "on")
-    key, found = _key(rule.unless.key or rule.key, own, Scope(fields))
+    key, found = _key(rule.unless.key or rule.key, own, Scope(fields, choices=choices))
     on = tuple(rule.unless.on)
     return Unless(on, clauses, lambda data: all_hold(clauses, data), rule.unless.within, key), [*faults, *found]
 

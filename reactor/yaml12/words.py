@@ -11,10 +11,10 @@ def expected_one_of(found: str, names: Iterable[str]) -> str:
 
 
 def one_of(found: str, names: Iterable[str]) -> str:
-    """What was expected instead of `found`; of more than twenty names only the nearest are listed."""
+    """What was expected instead of `found`; of more than twenty names only the nearest are listed, or the first."""
     valid = sorted(names)
     near = get_close_matches(clipped(found), valid)
-    listed = list(map(quoted, valid)) if len(valid) <= 20 else [*map(quoted, near), "…"]
+    listed = list(map(quoted, valid)) if len(valid) <= 20 else [*map(quoted, near or valid[:5]), "…"]
     return f"one of {', '.join(listed)}" + (f"; did you mean {quoted(near[0])}?" if near else "")
 
 

@@ -42,6 +42,14 @@ MERGES = (
 )
 NESTED = "${[1,2].all(a, [1,2].all(b, [1,2].all(c, a + b + c + event.nme > 0)))}"
 
+NEVER = """\
+  - name: r-%s
+    on: volume.state.updated
+    match: {newState: {anything-but: ready}}
+    when: event.newState == event.oldState && event.newState != event.oldState && event.id == "%s"
+    do: [{call: daytona.listVolumes}]
+"""
+
 BAD = {
     "107 empty": (b"", "r.yaml:1:1: found nothing, expected a mapping"),
     "108 no mapping": (b"- a\n", "r.yaml:1:1: found a list, expected a mapping"),
@@ -93,6 +101,10 @@ BAD = {
     "a quarter megabyte of brackets": (b"[" * 262_000, "r.yaml:1:21: found more than 20 levels"),
     "an expression without end": (with_("${event.id}", "${" + "1+" * 100_000 + "1}"), "exceeds codepoint limit"),
     "a thousand mistakes": (with_("{newState: ready}", "{" + ", ".join(f"f{n}: 1" for n in range(9000)) + "}"), "found 'f1'"),
+    "hundreds of conditions that nothing meets": (
+        b"rules:\n" + b"".join((NEVER % (n, n)).encode() for n in range(500)),
+        "never true whatever id, newState and oldState are",
+    ),
     "branches without number": (
         with_("newState: ready", f"$or: [{', '.join(['{$or: [{name: a}, {name: b}]}'] * 4000)}], id: {{prefix: 5}}"),
         "r.yaml:4:",

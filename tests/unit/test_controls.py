@@ -61,7 +61,7 @@ def loaded(directory: Path, *knobs: str) -> CompiledRule:
         ("retry: {attempts: 0}", "6:23", "greater than or equal to 1"),
         ("retry: {backof: 1s}", "6:13", "did you mean 'backoff'?"),
         ("when: event.newState == 5", "6:11", "no matching overload"),
-        ("when: [event.newState == 'x', event.newStat == 'x']", "6:35", "undeclared reference"),
+        ("when: [event.id == 'x', event.newStat == 'x']", "6:29", "undeclared reference"),
     ],
 )
 def test_a_wrong_knob_is_told_with_its_place(directory: Path, knob: str, place: str, message: str) -> None:

@@ -59,6 +59,95 @@ def test_patterns_that_can_never_hold_are_an_error(match: str, tmp_path: Path) -
     assert "error: found" in found[0]
 
 
+ALL = "creating", "ready", "pending_create", "pending_delete", "deleting", "deleted", "error"
+UNLISTED = "what is not listed yet can be asked of event.data.newState"
+NEVER_TRUE = {
+    "a state that there is not": ("{}", ["event.newState == 'redy'"], "did you mean 'ready'?"),
+    "one of several": ("{}", ["event.newState in ['ready', 'redy']"], "did you mean 'ready'?"),
+    "the other way round": ("{}", ["'redy' != event.newState"], "can be compared with event.data.newState"),
+    "two states at once": ("{}", ["event.newState == 'ready' && event.newState == 'error'"], UNLISTED),
+    "no state begins so": ("{}", ["event.newState.startsWith('redy')"], UNLISTED),
+    "two names at once": ("{}", ["event.name == 'a' && event.name in ['b', 'c']"], "whatever name is"),
+    "nothing is asked": ("{}", ["1 > 2"], "is never true, expected what can be: the rule never fires"),
+    "beside a pattern": ("{newState: ready}", ["event.newState == 'error'"], "never true beside `match`"),
+    "beside a prefix": ("{name: {prefix: build-}}", ["event.name == 'data-1'"], "never true beside `match`"),
+    "beside each branch": (
+        "{$or: [{newState: ready, name: {prefix: a}}, {newState: error, name: {prefix: b}}]}",
+        ["event.newState == 'ready' && event.name == 'b1'"],
+        "never true beside `match`",
+    ),
+    "each by itself is well": (
+        "{}",
+        ["event.newState == 'ready'", "event.oldState == 'error'", "event.newState == 'error'"],
+        "never true beside the expressions before it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("match", "when", "words"), NEVER_TRUE.values(), ids=NEVER_TRUE.keys())
+def test_expressions_that_are_never_true_are_an_error(match: str, when: list[str], words: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(match=match, when=f"{when}"))
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:5:")
+    assert ": error: in " in found[0]
+    assert words in found[0]
+
+
+ALWAYS_TRUE = {
+    "a disjunction of negations": "event.newState != 'ready' || event.newState != 'error'",
+    "nothing is asked": "1 < 2",
+}
+
+
+@pytest.mark.parametrize("when", ALWAYS_TRUE.values(), ids=ALWAYS_TRUE.keys())
+def test_an_expression_that_is_always_true_is_a_warning(when: str, tmp_path: Path) -> None:
+    found = said(tmp_path, rule(when=f'"{when}"'))
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:5:11: warning: in ")
+    assert "always true" in found[0]
+
+
+MAY_BE_TRUE = {
+    "what match asks, too": ("{newState: ready}", "event.newState == 'ready'"),
+    "a state that is not listed": ("{}", f"!(event.newState in {list(ALL)})"),
+    "a state that is not listed, unchecked": ("{}", "event.data.newState == 'resting'"),
+    "a state that is not listed, by both": ("{newState: {prefix: rest}}", "event.data.newState == 'resting'"),
+    "two fields that differ": ("{newState: ready}", "event.oldState != event.newState"),
+    "an end of any name": ("{}", "event.name.endsWith('-1') && event.newState == 'ready'"),
+    "what only an event can tell": ("{}", "event.data.labels.exists(each, each == event.newState)"),
+    "a branch that holds": (
+        "{$or: [{newState: ready, name: {prefix: a}}, {newState: error, name: {prefix: b}}]}",
+        "event.newState == 'error' && event.name == 'b1'",
+    ),
+    "letters of any case": ("{name: {equals-ignore-case: build}}", "event.name == 'BuiLd'"),
+    "a name that is none of these": ("{name: {anything-but: [a, b]}}", "event.name != 'c'"),
+}
+
+
+@pytest.mark.parametrize(("match", "when"), MAY_BE_TRUE.values(), ids=MAY_BE_TRUE.keys())
+def test_expressions_that_may_be_true_are_left_alone(match: str, when: str, tmp_path: Path) -> None:
+    assert said(tmp_path, rule(match=match, when=f'"{when}"')) == []
+
+
+def test_a_slip_in_what_is_filled_in_is_an_error_too(tmp_path: Path) -> None:
+    found = said(
+        tmp_path,
+        rule(
+            call="""daytona.getVolume
+        parameters: {volumeId: "${event.newState == 'redy' ? event.id : event.name}"}"""
+        ),
+    )
+
+    assert [line.partition(": error: ")[0] for line in found] == ["r.yaml:7:32"]
+    assert "did you mean 'ready'?" in found[0]
+
+
+def test_an_event_of_any_api_may_have_the_states_of_each(tmp_path: Path) -> None:
+    assert said(tmp_path, rule(on='"*.state.updated"', match="{newState: [ready, running]}")) == []
+
+
 REPLACING = "daytona.replaceLabels\n        parameters: {sandboxIdOrName: s}\n        body: "
 
 
