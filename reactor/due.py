@@ -50,9 +50,15 @@ class DuePoller:
         """Enqueue what is due now; returns how many rows and timers."""
         looked_at = await self._store.due.sweep(self._queue.main_key)
         for entry in looked_at:
-            if not entry.number:
+            if entry.number == 0:
                 log.error("due entry faulty", entry=entry.row, error="its key holds what no reactor wrote: delete it")
-        swept = [entry for entry in looked_at if entry.number]
+            elif entry.number < 0:
+                log.error(
+                    "queue faulty",
+                    key=entry.row,
+                    error="it is no list, so that none of its jobs is given out: delete it",
+                )
+        swept = [entry for entry in looked_at if entry.number > 0]
         if not swept:
             return 0
         failpoint("due.after_sweep")
@@ -108,6 +114,8 @@ class DuePoller:
     async def forget_ended_jobs(self) -> None:
         """A worker that died between the end of a row and of its RQ job left the job: RQ would show it for ever."""
         for queue in await self._queue.queues():
-            taken = await self._queue.taken(queue)
-            live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
-            await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives], queue)
+            start = 0
+            while taken := await self._queue.taken(queue, start=start):
+                live = await self._store.ledger.live([job.rpartition("-")[0] for job in taken])
+                await self._queue.remove([job for job, lives in zip(taken, live, strict=True) if not lives], queue)
+                start += sum(live)  # the others have left the list

@@ -15,7 +15,7 @@ from reactor.cli.shown import Length, agreed, json_of, operator, print_json, sin
 from reactor.config import Config, load_config
 from reactor.errors import ReactorError
 from reactor.operator.backtest import jobs_of, verdict_of
-from reactor.operator.events import event_found
+from reactor.operator.events import events_found
 from reactor.operator.replay import Span, events_in, preview, replayed_value
 from reactor.operator.replay import replay as replay_events
 from reactor.rehearsal.backtest import Change, changes, memory, rehearsed
@@ -92,7 +92,7 @@ class _Replay:
 
     async def _meant(self, store: Store, rules: Config) -> list[Logged]:
         if self.event:
-            return [await event_found(store, each) for each in self.event]
+            return await events_found(store, self.event)
         return await events_in(store, rules, Span(_ago(self.since) or 0, _ago(self.until), self.event_type or "*"))
 
 

@@ -6,7 +6,7 @@ from reactor.errors import RequestRejected
 from reactor.http_api.api import Answer, Asked
 from reactor.http_api.asking import MOST, flag_of, moment_of, text_of
 from reactor.http_api.parts import Parts
-from reactor.operator.events import event_found
+from reactor.operator.events import events_found
 from reactor.operator.replay import Span, events_in, preview, replayed_value
 from reactor.operator.replay import replay as replay_events
 from reactor.store.logged import Logged
@@ -41,5 +41,4 @@ async def _meant(parts: Parts, asked: Asked) -> list[Logged]:
         return found
     if not isinstance(named, list) or not 0 < len(named) <= MOST or not all(isinstance(each, str) for each in named):
         raise RequestRejected(400, "bad_field", f"events: expected a list of 1 to {MOST} places or signed ids")
-    found = [await event_found(parts.store, each) for each in named]
-    return list({each.entry.entry: each for each in found}.values())  # one may be named by its place and by its id
+    return await events_found(parts.store, named)

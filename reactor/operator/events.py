@@ -1,5 +1,6 @@
 """Events of the log: what is shown of one, and how one that was set aside is decided on again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -7,8 +8,7 @@ from typing import Any
 import orjson
 import structlog
 
-from reactor.errors import NotPossible
-from reactor.operator.found import found
+from reactor.errors import NotFound, NotPossible
 from reactor.store.log import Entry
 from reactor.store.logged import Logged
 from reactor.store.store import Store
@@ -65,8 +65,17 @@ async def listed(store: Store, sought: Sought, *, aside: bool, count: int) -> li
 
 async def event_found(store: Store, named: str) -> Logged:
     """An event by its place in the log or its signed id. Raises NotFound, StoreUnavailable."""
-    missing = f"the log has no event {named!r}, or no longer; `reactor events ls` lists the newest"
-    return await found(store.logged.get(named), missing)
+    [event] = await events_found(store, [named])
+    return event
+
+
+async def events_found(store: Store, named: Sequence[str]) -> list[Logged]:
+    """Events by their places in the log or their signed ids, each once. Raises NotFound for any missing, StoreUnavailable."""
+    known = await store.logged.get_each(named)
+    for each in named:
+        if each not in known:
+            raise NotFound(f"the log has no event {each!r}, or no longer; `reactor events ls` lists the newest")
+    return list({known[each].entry.entry: known[each] for each in named}.values())
 
 
 async def retry_event(store: Store, logged: Logged, by: str) -> Logged:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, TypeVar
 
+import structlog
 from redis import Redis
 from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job
@@ -41,6 +42,8 @@ FAILED_TTL = 7 * 86400
 """Seconds a refused job stays visible among RQ's failed ones."""
 
 SOURCES = sources_in(resources.files("reactor.queue"))
+
+log = structlog.get_logger("reactor.queue")
 
 
 class JobQueue:
@@ -73,7 +76,10 @@ class JobQueue:
         return str(self._queue(MAIN).key)
 
     async def enqueue(self, tickets: Sequence[Ticket]) -> None:
-        """Add a job for each ticket; what is left of the row's job before it goes. Raises StoreUnavailable."""
+        """Add a job for each ticket; what is left of the row's job before it goes. Raises StoreUnavailable.
+
+        A queue whose keys are of another type is in no other's way: its rows stay due, and the sweep says so.
+        """
         await self._enqueued.ask(tickets)
 
     async def _enqueue_each(self, tickets: Sequence[Ticket]) -> list[None]:
@@ -81,15 +87,22 @@ class JobQueue:
         return [None] * len(tickets)
 
     def _enqueue(self, tickets: Sequence[Ticket]) -> None:
+        for queue in dict.fromkeys(ticket.queue for ticket in tickets):
+            try:
+                self._enqueue_on(queue, [ticket for ticket in tickets if ticket.queue == queue])
+            except ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                log.error("queue faulty", queue=queue, error=str(error))
+
+    def _enqueue_on(self, queue: str, tickets: Sequence[Ticket]) -> None:
         with self._sync.pipeline() as pipeline:
             for ticket in tickets:
                 if ticket.number:
                     before = Ticket(ticket.row, ticket.number - 1).job_id
-                    self._remove(pipeline, before, ticket.queue)
-                    pipeline.zrem(self._registry("failed", ticket.queue), before)  # a stock worker's fork may have died
-            for queue in dict.fromkeys(ticket.queue for ticket in tickets):
-                jobs = [rq_job(ticket) for ticket in tickets if ticket.queue == queue]
-                self._queue(queue).enqueue_many(jobs, pipeline=pipeline)
+                    self._remove(pipeline, before, queue)
+                    pipeline.zrem(self._registry("failed", queue), before)  # a stock worker's fork may have died
+            self._queue(queue).enqueue_many([rq_job(ticket) for ticket in tickets], pipeline=pipeline)
             pipeline.execute()
 
     async def wait(self, seconds: int) -> bool:
@@ -123,10 +136,15 @@ class JobQueue:
             await pipeline.execute()
         return [None] * len(jobs)
 
-    async def taken(self, queue: str = "", *, count: int = 1000) -> list[str]:
-        """Jobs of a queue that RQ takes for running, rows' ids before the last dash; some may be of workers that are gone."""
+    async def taken(self, queue: str = "", *, start: int = 0, count: int = 1000) -> list[str]:
+        """Jobs of a queue that RQ takes for running, rows' ids before the last dash; some may be of workers that are gone.
+
+        Those from the place `start` on, in one order.
+        """
         async with available():
-            entries: Any = await self._redis.zrange(self._registry("wip", queue or self.serves), 0, count - 1)
+            entries: Any = await self._redis.zrange(
+                self._registry("wip", queue or self.serves), start, start + count - 1
+            )
         return [entry.decode().partition(":")[0] for entry in entries]
 
     async def queues(self) -> list[str]:

@@ -30,13 +30,12 @@ READ_LATE = 15.0
 class Known:
     """What a run knows of a resource: the newest change it has seen, and when it read it (seconds since the epoch).
 
-    Of messages: those since a time (ms since the epoch) are for it; the last that it `heard` is at this log entry.
+    The last message that it `heard` is at this log entry.
     """
 
     resource: str = ""
     seen: int = 0
     read: float = 0.0
-    since: int = 0
     heard: str = ""
 
 
@@ -139,7 +138,7 @@ def _message(command: Command, known: Known) -> Message | None:
     if not isinstance(command, Wait) or command.probe or not command.events:
         return None
     about = "" if command.correlation is None else str(command.correlation)
-    return Message(command.api, command.kind, command.events[0], about, known.since, known.heard)
+    return Message(command.api, command.kind, command.events[0], about, known.heard)
 
 
 def asked_at(happened: Happened) -> float:

@@ -95,9 +95,8 @@ class Runner:
         digest = _digest(text)
         await self._store.runs.keep_document(digest, text)
         begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))
-        now = int(time.time() * 1000)
-        fields = {"workflow": workflow_id, "document": digest, "started": str(now)}
-        return await self._keep(Moved(run_id, program, begun.run, Known(since=now)), None, fields)
+        fields = {"workflow": workflow_id, "document": digest, "started": str(int(time.time() * 1000))}
+        return await self._keep(Moved(run_id, program, begun.run, Known()), None, fields)
 
     def _refuse_literals(self, given: Mapping[str, Any], secrets: frozenset[str]) -> None:
         for name in secrets & given.keys():
@@ -132,7 +131,7 @@ class Runner:
         audit = [*stored.audit, {**note, "because": stored.because}][-MOST_NOTES:]
         await self._store.runs.keep_document(stored.document, text)
         fields = {"audit": orjson.dumps(audit).decode()}
-        known = Known(since=stored.started, heard=stored.heard)
+        known = Known(heard=stored.heard)
         return await self._keep(Moved(stored.id, program, run, known, label=label), stored.generation, fields)
 
     async def _text(self, stored: StoredRun) -> bytes:
@@ -164,7 +163,6 @@ class Runner:
             stored.resource,
             saw.get("seq", stored.seen),
             asked_at(happened),
-            stored.started,
             saw.get("entry", stored.heard),
         )
         moved = Moved(

@@ -31,7 +31,8 @@ TIMER = "timer/"
 class Swept:
     """A row that needs an RQ job now, or a timer whose time has come; `number` makes that job's id new.
 
-    It is 0 for what can't be looked at, and must be left alone: somebody else wrote it.
+    It is 0 for what can't be looked at, and must be left alone: somebody else wrote it; and -1 where `row` is the key of a
+    queue of which the same is true.
     """
 
     row: str

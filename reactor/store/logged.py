@@ -4,7 +4,7 @@ Looking changes no key.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,18 +85,25 @@ class LoggedEvents:
             yield await self._log.get_each([place.decode() for place in places])
             start += count
 
-    async def get(self, named: str) -> Logged | None:
-        """One event, by its place in the log or by its signed id; None when the log has none, or no longer."""
-        entry = await self._log.get(named) if _ENTRY.fullmatch(named) else await self._with_id(named)
-        return (await self._told([entry]))[0] if entry else None
+    async def get_each(self, named: Sequence[str]) -> dict[str, Logged]:
+        """Events by their places in the log or by their signed ids; without those that the log has not, or no longer."""
+        places = [each for each in named if _ENTRY.fullmatch(each)]
+        entries = {entry.entry: entry for entry in await self._log.get_each(places)}
+        entries |= await self._with_ids({*named}.difference(places))
+        told = await self._told(list(entries.values()))
+        return dict(zip(entries, told, strict=True))
 
-    async def _with_id(self, event_id: str) -> Entry | None:
-        """Look through the log from its end: ids are remembered by source, and nobody says which. No replay is meant."""
-        async for page in self._pages():
-            for entry in page:
-                if entry.id == event_id and not entry.generation:
-                    return entry
-        return None
+    async def _with_ids(self, ids: Collection[str]) -> dict[str, Entry]:
+        """Look through the log from its end, once: ids are remembered by source, and nobody says which. No replay is meant."""
+        found: dict[str, Entry] = {}
+        if ids:
+            async for page in self._pages():
+                for entry in page:
+                    if entry.id in ids and not entry.generation:
+                        found.setdefault(entry.id, entry)
+                if len(found) == len(ids):
+                    break
+        return found
 
     async def _told(self, entries: Sequence[Entry]) -> list[Logged]:
         async with available():

@@ -58,14 +58,13 @@ class Awaited:
 class Message:
     """An event that a run waits for: its type, and the id or name of the resource it is `about` (empty: any).
 
-    One that came since a time (ms since the epoch) counts; `heard` is the log entry of the last that the run has heard.
+    One that was accepted since the run began counts; `heard` is the log entry of the last that the run has heard.
     """
 
     api: str
     kind: str
     event: str
     about: str
-    since: int
     heard: str
 
     def registered(self, keys: Keys) -> dict[str, str]:
@@ -77,7 +76,6 @@ class Message:
             "aliases": keys.alias(self.api, self.kind, ""),
             "event": self.event,
             "about": self.about,
-            "since": str(self.since),
             "heard": self.heard,
         }
 

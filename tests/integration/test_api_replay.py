@@ -77,11 +77,23 @@ async def test_an_event_named_by_its_place_and_by_its_id_is_one_event(api: Api, 
     assert [each["generation"] for each in answer.json()] == [1]
 
 
+async def test_for_all_events_that_are_named_the_log_is_looked_through_once(
+    api: Api, opened: Opened, redis: Redis
+) -> None:
+    await decided(opened, api, *(volume("ready", id=f"vol-{number}") for number in range(20)))
+    redis.config_resetstat()
+
+    answer = await api.ask("POST", "/replay", json={"events": [f"msg_{number}" for number in range(20)]})
+
+    assert [each["id"] for each in answer.json()] == [f"msg_{number}" for number in range(20)]
+    looks: Any = redis.info("commandstats")
+    assert looks["cmdstat_xrevrange"]["calls"] == 1
+
+
 async def test_a_replay_is_not_replayed_and_an_event_that_is_set_aside_neither(api: Api, opened: Opened) -> None:
     await decided(opened, api, volume("ready", name="build-1"), volume("ready", id="vol-2", name="build-2"))
     [replayed] = (await api.ask("POST", "/replay", json={"events": ["msg_0"], "confirm": True})).json()
-    event = await opened.store.logged.get("msg_1")
-    assert event is not None
+    event = (await opened.store.logged.get_each(["msg_1"]))["msg_1"]
     await opened.store.log.set_aside(event.entry)
 
     again = await api.ask("POST", "/replay", json={"events": [replayed["entry"]], "confirm": True})

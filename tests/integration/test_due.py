@@ -1,6 +1,7 @@
 """The due poller gives rows to the queue whose time has come."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from conftest import Opened
@@ -96,3 +97,21 @@ async def test_a_job_whose_worker_died_after_the_end_of_its_row_is_forgotten(ope
 
     assert await opened.queue.taken() == ["running-0"]
     assert redis.keys("rq:job:*") == [b"rq:job:running-0"]
+
+
+async def test_such_a_job_is_forgotten_behind_however_many_that_are_performed(opened: Opened, redis: Redis) -> None:
+    with redis.pipeline() as pipeline:
+        for number in range(2100):
+            ends = number % 700 == 0
+            row = f"{'gone' if ends else 'row'}-{number:04}"
+            pipeline.hset(opened.store.keys.row(row), "state", "done" if ends else "running")
+            pipeline.zadd("rq:wip:reactor", {f"{row}-0:reactor": "+inf"})
+        for number in range(3):
+            pipeline.zadd("rq:wip:reactor", {f"z-gone-{number}-0:reactor": "+inf"})
+        pipeline.execute()
+
+    await DuePoller(opened.store, opened.queue).forget_ended_jobs()
+
+    left: Any = redis.zrange("rq:wip:reactor", 0, -1)
+    assert len(left) == 2097
+    assert not [each for each in left if b"gone" in each]

@@ -142,13 +142,11 @@ async def test_an_event_that_the_log_has_no_longer_stays_noted(opened: Opened, r
 async def test_events_are_found_by_place_and_by_id_however_far_back(opened: Opened) -> None:
     places = [(await append(opened, volume("ready"), f"msg_{number}")).entry for number in range(1050)]
 
-    by_id = await opened.store.logged.get("msg_3")
-    by_place = await opened.store.logged.get(places[3])
+    found = await opened.store.logged.get_each(["msg_3", places[3], "msg_gone", "msg_1049"])
 
-    assert by_id == by_place
-    assert by_id
-    assert by_id.entry.id == "msg_3"
-    assert await opened.store.logged.get("msg_gone") is None
+    assert {*found} == {places[3], "msg_3", "msg_1049"}
+    assert found["msg_3"] == found[places[3]]
+    assert [found[each].entry.id for each in ("msg_3", "msg_1049")] == ["msg_3", "msg_1049"]
 
 
 @pytest.mark.parametrize(

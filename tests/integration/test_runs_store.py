@@ -15,7 +15,7 @@ from reactor.dispatch import Dispatcher
 from reactor.reload import Live
 from reactor.store.ledger import Ending, Row
 from reactor.store.runs import NextRow
-from reactor.store.waits import Awaited
+from reactor.store.waits import Awaited, Message
 
 NOW = NextRow("row1", 1, "daytona", "getVolume", 0.0)
 LATER = NextRow("row1", 1, "daytona", "getVolume", 600.0)
@@ -51,7 +51,11 @@ async def happens(opened: Opened, *payloads: dict[str, Any], source: str = "dayt
     for number, payload in enumerate(payloads, known):
         await append(opened, payload, f"msg_{number}", source)
     entries = await opened.store.log.entries()
-    await Dispatcher(opened.store, opened.queue, Live(load_config(config)), takeover=1.0).react(entries[known:])
+    await dispatcher_of(opened, config).react(entries[known:])
+
+
+def dispatcher_of(opened: Opened, config: Path = CONFIG) -> Dispatcher:
+    return Dispatcher(opened.store, opened.queue, Live(load_config(config)), takeover=1.0)
 
 
 async def row_of(opened: Opened, id: str = "row1") -> Row:
@@ -99,6 +103,31 @@ async def test_a_wait_goes_on_after_what_is_no_news_to_it(opened: Opened, wait: 
     await happens(opened, volume("ready", name="data"))
 
     assert (await row_of(opened)).state == "waiting"
+
+
+CREATED = Message("daytona", "volume", "volume.state.updated", "", "")
+"""A message that a run waits for, of any volume."""
+
+
+async def test_a_message_from_before_a_run_is_not_for_it_however_late_it_is_decided(opened: Opened) -> None:
+    await append(opened, volume("ready", name="data"), "msg_before")
+
+    async def is_past() -> bool:
+        [entry] = await opened.store.log.entries()
+        return now_ms() > entry.accepted
+
+    await eventually(is_past)
+    assert await opened.store.runs.advance("run-1", None, fields(), LATER, CREATED) is False
+    [before] = await opened.store.log.entries()
+    await dispatcher_of(opened).react([before])
+    assert (await row_of(opened)).state == "waiting"
+
+    await happens(opened, volume("ready", id="vol-2", name="more"))
+
+    row = await claimed(opened)
+    [_, after] = await opened.store.log.entries()
+    assert row.saw is not None
+    assert row.saw["entry"] == after.entry
 
 
 async def test_a_waiting_row_can_not_be_claimed_and_is_claimed_once_woken(opened: Opened) -> None:

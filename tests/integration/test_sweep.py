@@ -216,6 +216,38 @@ async def test_what_nobody_of_us_wrote_is_in_no_row_s_way(opened: Opened, redis:
     assert await sweep(opened) == []
 
 
+async def test_a_queue_of_another_type_is_in_no_other_queue_s_way_until_it_is_one_again(
+    opened: Opened, redis: Redis
+) -> None:
+    heavy = [replace(new_row(f"heavy{number}"), queue="heavy") for number in range(3)]
+    await planned(opened, new_row("row1"), *heavy)
+    redis.set("rq:queue:reactor.heavy", "somebody's")
+    make_due(redis)
+
+    with capture_logs() as logs:
+        assert await DuePoller(opened.store, opened.queue).sweep() == 1
+
+    faulty = [line["key"] for line in logs if line["event"] == "queue faulty"]
+    assert faulty == ["rq:queue:reactor.heavy"]
+    assert await opened.queue.length() == 1
+    assert await sweep(opened) == []  # not again at once
+    assert all(redis.hget(KEYS.row(row.id), "enqueued") == b"0" for row in heavy)
+
+    redis.delete("rq:queue:reactor.heavy")
+    make_due(redis)
+    assert sorted(swept.row for swept in await sweep(opened)) == ["heavy0", "heavy1", "heavy2"]
+
+
+async def test_what_is_enqueued_beside_a_queue_of_another_type_is_enqueued(opened: Opened, redis: Redis) -> None:
+    redis.set("rq:queue:reactor.heavy", "somebody's")
+
+    with capture_logs() as logs:
+        await opened.queue.enqueue([Ticket("row1", queue="heavy"), Ticket("row2")])
+
+    assert await opened.queue.length() == 1
+    assert [line["queue"] for line in logs if line["event"] == "queue faulty"] == ["heavy"]
+
+
 async def test_a_poller_says_what_is_faulty_and_goes_on(opened: Opened, redis: Redis) -> None:
     await planned(opened, new_row("row1"))
     make_due(redis)

@@ -3,13 +3,14 @@
 -- due, or one that waits. What is counted of the move is counted with it, once.
 -- A row does not wait for what is there already: when the state table knows of a change that the run has not seen, or the
 -- message has come, the row is due at once.
+-- A message counts if it was accepted since the run began, by the one clock that both have: this server's.
 -- A wait for what is long-polled exists with its watch, which is free at once for a watcher that asks for its states, too.
 -- KEYS run, row, due, count, runs, for what is watched (else absent): watches, watch
 -- ARGV expected generation (empty: the run must not exist), run fields (JSON), lifetime (ms), row id (empty: the run is over),
 --      row fields (JSON), delay (ms), sweep after (ms), run id, counts (JSON), then what the row waits for (JSON, may be empty):
 --      a resource: waits, resources, aliases (prefixes), resource, named (what stands before a name; empty: it is an id), seen
 --      (seq), after (ms), knows (state), probe (key of who looks; empty: it looks whatever others do), every (ms), until (ms)
---      a message: hears, told (keys), resources, aliases (prefixes), event, about (id or name; empty: any), since (ms), heard
+--      a message: hears, told (keys), resources, aliases (prefixes), event, about (id or name; empty: any), heard
 -- Returns 1 when the row is due now, 2 when it is later or waits, 0 when the run has moved on already.
 -- @include now
 -- @include places
@@ -35,6 +36,7 @@ for name, more in pairs(cjson.decode(ARGV[9])) do redis.call('HINCRBY', KEYS[4],
 
 redis.call('HSET', KEYS[1], 'updated', stamp, unpack(flat(run, {})))
 if ARGV[1] == '' then
+  redis.call('HSET', KEYS[1], 'began', stamp)
   redis.call('ZADD', KEYS[5], now, ARGV[8])
   local prefix = string.sub(KEYS[1], 1, -#ARGV[8] - 1)
   for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - ARGV[3], 'LIMIT', 0, 10)) do
@@ -87,11 +89,11 @@ local function last_told(w)
 end
 
 local function wait_for_message(w)
-  local entry = last_told(w)
-  if entry and tonumber(string.match(entry, '^%d+')) >= tonumber(w.since) and after(entry, w.heard) then
+  local entry, began = last_told(w), redis.call('HGET', KEYS[1], 'began')
+  if entry and accepted_since(entry, began) and after(entry, w.heard) then
     return due({entry = entry})
   end
-  return wait({w.hears}, 'heard', w.heard)
+  return wait({w.hears}, 'heard', w.heard, 'began', began)
 end
 
 local function wait_for_resource(w)

@@ -6,11 +6,12 @@
 -- A timer whose time has come is given out like a row. A row that waits for another one is not: it goes on or is cancelled as that
 -- one ended, should whoever ended it not have seen to that.
 -- An entry that can't be looked at is in no other's way: what is no id of ours leaves the set, any other is looked at rarely.
+-- Neither is a queue whose key is of another type: its rows are looked at rarely, until it is one again.
 -- KEYS due, RQ's main queue; the key of each other queue is that one's, a dot, and the queue's name.
 -- ARGV row prefix, how many, look again after (ms), longest pause (ms), timer prefix, lifetime (ms), entries of each queue to
 --      compare at most
 -- Returns row id or timer/id, number of this enqueue, the row's queue ('' for the main one), row id, ...;
---      number 0 for one that can't be looked at
+--      number 0 for one that can't be looked at, -1 and the key of it in the row's place for a queue that can't
 -- @include now
 -- @include chain
 local live = redis.call('ZCARD', KEYS[1])
@@ -58,12 +59,17 @@ local function look_at_chain(row, before)
   end
 end
 
--- A queue as it is now: its key, its depth, how many entries it may still get, and how many may still be compared.
+-- A queue as it is now: its key, its depth, how many entries it may still get, and how many may still be compared; false for
+-- one whose key is of another type.
 local function queue_of(name)
   local key = KEYS[2] .. (name and '.' .. name or '')
-  if not queues[key] then
+  if queues[key] == nil then
     local depth = redis.pcall('LLEN', key)
-    if type(depth) == 'table' then
+    if type(depth) == 'table' and string.find(depth.err, 'WRONGTYPE', 1, true) then
+      queues[key] = false
+      give(key, -1, name)
+      return false
+    elseif type(depth) == 'table' then
       broken = depth
       error(depth.err)
     end
@@ -95,7 +101,9 @@ local function look_at_row(row)
   elseif not (state == 'waiting' and looked_at(key, row)) then
     redis.call('ZADD', KEYS[1], again(enqueued), row)
     local queue = queue_of(name)
-    if queued == '0' or lost(row, enqueued or '0', queue) then
+    if not queue then
+      redis.call('ZADD', KEYS[1], now + ARGV[4], row)
+    elseif queued == '0' or lost(row, enqueued or '0', queue) then
       give(row, redis.call('HINCRBY', key, 'enqueued', 1), name)
       redis.call('HSET', key, 'state', state == 'waiting' and 'due' or state, 'queued', 1)
       queue.room = queue.room - 1

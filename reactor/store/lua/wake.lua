@@ -1,6 +1,7 @@
 #!lua
 -- Guarantees: a fresh event is known as the last of its type (of any resource, and of its own), and wakes each row once that
--- waits for such a message, or for its resource to change. A row that has seen this already, or something later, waits on.
+-- waits for such a message, or for its resource to change. A row that has seen this already, or something later, waits on,
+-- and so does one whose run began after the message was accepted, however late somebody comes to decide on it.
 -- KEYS due, told, resource
 -- ARGV row prefix, sweep after (ms), entry, event type, the sets of rows that wait for the message, and for the resource (JSON)
 -- Returns the rows that are due now.
@@ -15,7 +16,8 @@ if redis.call('EXISTS', KEYS[3]) == 1 and after(entry, redis.call('HGET', KEYS[3
   redis.call('HSET', KEYS[3], own, entry)
 end
 local roused = rouse(c, cjson.decode(ARGV[5]), function(key)
-  return after(entry, redis.call('HGET', key, 'heard')) and {entry = entry, woken = now}
+  local heard, began = unpack(redis.call('HMGET', key, 'heard', 'began'))
+  return after(entry, heard) and accepted_since(entry, began) and {entry = entry, woken = now}
 end, {})
 
 local state, at, seq = unpack(redis.call('HMGET', KEYS[3], 'state', 'at', 'seq'))

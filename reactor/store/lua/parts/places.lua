@@ -8,3 +8,6 @@ local function before(one, other)
 end
 
 local function after(one, other) return not before(one, other) and one ~= other end
+
+-- Whether the event at a place was accepted at a time (ms) or later.
+local function accepted_since(entry, time) return tonumber(string.match(entry, '^%d+')) >= tonumber(time) end
