@@ -10,7 +10,7 @@ from reactor.errors import ConfigError
 from reactor.rules.actions import CompiledAction
 from reactor.rules.cel import Fault, Sketch
 from reactor.workflows.document import Workflow
-from reactor.workflows.inputs import accept_inputs
+from reactor.workflows.inputs import accept_inputs, missing_inputs
 from reactor.workflows.program import Program
 from reactor.yaml12 import expected_one_of
 
@@ -43,8 +43,7 @@ def _input_faults(workflow: Workflow, given: Mapping[str, Any], secrets: Collect
     for name in given:
         if isinstance(known, Mapping) and name not in known and name not in secrets:
             yield Fault(("inputs", name), expected_one_of(name, known), key=True)
-    missing = [name for name in workflow.inputs.get("required", ()) if name not in given and name not in secrets]
-    if missing:
+    if missing := missing_inputs(workflow, given, secrets):
         message = f"found no inputs {', '.join(missing)}, expected them: {workflow.id} requires them"
         yield Fault(("inputs",), message, key=True)
 

@@ -12,6 +12,7 @@ import click
 from reactor.emulator.given import BEFORE, MENTIONED, USUAL
 from reactor.workflows.document import Parameter, Step
 from reactor.workflows.expressions import Reference, Template, Text, Tree
+from reactor.workflows.inputs import defaults_of
 from reactor.workflows.program import Program
 from reactor.yaml12 import expected_one_of
 
@@ -80,8 +81,7 @@ def _steps(
 ) -> Iterator[tuple[tuple[str, Step], Mapping[str, Any]]]:
     """The steps of a workflow, of those that it depends on and of those it calls, each with the inputs that it sees."""
     workflow = program.workflow(workflow_id)
-    defaults = workflow.inputs.get("properties", {}).items()
-    seen = {name: schema["default"] for name, schema in defaults if "default" in schema} | dict(inputs)
+    seen = defaults_of(workflow) | dict(inputs)
     for earlier in workflow.depends_on if depth < MAX_DEPTH else ():
         yield from _steps(program, earlier, seen, depth + 1)
     for step in workflow.steps:

@@ -32,8 +32,7 @@ from reactor.store.log import Entry
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
 from reactor.workflows.inputs import accept_inputs
-from reactor.workflows.load import load_document
-from reactor.workflows.program import Program, compile_program
+from reactor.workflows.program import Program, load_program
 from reactor.workflows.run import Run
 
 RUN = "demo"
@@ -77,12 +76,11 @@ class Trial:
         """Check everything that can be checked without a process. Raises ReactorError with all that is wrong."""
         path = document_of(named, config)
         text = read(path)
-        document = load_document(text, str(path))
-        program = compile_program(document, Catalog(load_config(config).apis).for_document(document))
+        program = load_program(text, str(path), Catalog(load_config(config).apis).for_document)
         chosen = chosen_workflow(program, workflow_id)
         refuse_missing(program, chosen, given)
         secrets = program.secrets[chosen]
-        accept_inputs(document.workflows[chosen], given, secrets, document.components)
+        accept_inputs(program.workflow(chosen), given, secrets, program.document.components)
         inputs = {name: value for name, value in given.items() if name not in secrets}
         left_out = tuple(sorted(given.keys() - inputs.keys()))
         granted = taken_for_granted(program, chosen, inputs) | {(each.kind, each.name): each for each in there}

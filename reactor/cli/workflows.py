@@ -15,8 +15,9 @@ from reactor.cli.catalog import config_option, json_option, loaded, settings_of
 from reactor.cli.shown import print_json
 from reactor.config import ARAZZO
 from reactor.errors import ConfigError, Problem, ReactorError
-from reactor.workflows.load import load_document, read_structure
-from reactor.workflows.program import Program, compile_program
+from reactor.workflows.inputs import missing_inputs
+from reactor.workflows.load import read_structure
+from reactor.workflows.program import Program, load_program
 from reactor.yaml12 import expected_one_of
 
 EXAMPLES = """\b
@@ -95,8 +96,7 @@ def chosen_workflow(program: Program, workflow_id: str) -> str:
 
 def refuse_missing(program: Program, workflow_id: str, given: Mapping[str, Any]) -> None:
     """Say which inputs a workflow of a document still needs, as they are typed. Raises ReactorError."""
-    required = program.document.workflows[workflow_id].inputs.get("required", ())
-    missing = [name for name in required if name not in given and name not in program.secrets[workflow_id]]
+    missing = missing_inputs(program.document.workflows[workflow_id], given, program.secrets[workflow_id])
     if missing:
         typed = " ".join(f"--input {name}=…" for name in missing)
         raise ReactorError(f"workflow {workflow_id} needs inputs that are not given: {typed}")
@@ -145,8 +145,7 @@ def _checked(path: Path, catalog: Catalog | None) -> Checked:
         if catalog is None:
             raw = read_structure(content, str(path))[1]
             return Checked(str(path), len(raw.workflows), sum(len(each.steps) for each in raw.workflows), ())
-        document = load_document(content, str(path))
-        document = compile_program(document, catalog.for_document(document)).document
+        document = load_program(content, str(path), catalog.for_document).document
     except ConfigError as error:
         return Checked(str(path), 0, 0, error.problems)
     steps = sum(len(workflow.steps) for workflow in document.workflows.values())
@@ -170,8 +169,7 @@ def _tell(checked: Iterable[Checked]) -> None:
 def explain(document: str, config: Path | None, as_json: bool) -> None:
     """Say of each step whether it is a call or a wait, and why."""
     path = document_of(document, settings_of(config).config)
-    described = load_document(read(path), str(path))
-    program = compile_program(described, Catalog(loaded(config).apis).for_document(described))
+    program = load_program(read(path), str(path), Catalog(loaded(config).apis).for_document)
     if as_json:
         print_json([asdict(step) for step in program.explained])
         return

@@ -26,8 +26,7 @@ from reactor.plugins import Plugged, plugged
 from reactor.review import leaks
 from reactor.rules.model import RuleFile
 from reactor.rules.ruleset import Rules
-from reactor.workflows.load import load_document
-from reactor.workflows.program import compile_program
+from reactor.workflows.program import load_program
 from reactor.yaml12 import Document
 
 ARAZZO = ".arazzo.yaml"
@@ -164,8 +163,7 @@ def _workflows(reading: Reading, apis: Mapping[str, Api]) -> tuple[dict[str, Wor
             if (content := reading.content(path)) is None:
                 continue
             reading.problems += leaks(reading.files.place(path), content.decode("utf-8", "replace"))
-            document = load_document(content, reading.files.place(path))
-            program = compile_program(document, catalog.for_document(document))
+            program = load_program(content, reading.files.place(path), catalog.for_document)
             reading.problems += program.document.warnings
             workflows[name] = WorkflowFile(content, program)
         except ConfigError as error:

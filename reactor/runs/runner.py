@@ -30,8 +30,7 @@ from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
 from reactor.workflows.figures import figures_of
 from reactor.workflows.inputs import accept_inputs
-from reactor.workflows.load import load_document
-from reactor.workflows.program import Program, compile_program
+from reactor.workflows.program import Program, load_program
 from reactor.workflows.resuming import resumed
 from reactor.workflows.run import Happened, Replied, Run, Started, Wait
 
@@ -74,8 +73,7 @@ class Runner:
         if digest not in self._programs:
             if len(self._programs) >= MOST_PROGRAMS:
                 self._programs.clear()
-            document = load_document(text, file)
-            self._programs[digest] = compile_program(document, self._catalog.for_document(document))
+            self._programs[digest] = load_program(text, file, self._catalog.for_document)
         return self._programs[digest]
 
     async def start(self, run_id: str, text: bytes, workflow_id: str, given: Mapping[str, Any]) -> bool:

@@ -93,7 +93,7 @@ def resource_of(run: Run, poll: Poll, operation: Operation, call: Call) -> str |
 def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
     poll, operation = poll_of(program, run), operation_of(program, run)
     if poll is None or operation is None:
-        correlation = step.correlation.render(context_of(program, run)) if step.correlation else None
+        correlation = _about(program, run, step)
         deadline = waiting.since + (DEFAULT_DEADLINE if step.timeout is None else step.timeout)
         message = message_of(program, run)
         return Wait(
@@ -103,7 +103,7 @@ def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
             kind=message.kind if message else "",
             events=(message.event,) if message else (),
             operation=step.operation,
-            correlation=None if correlation is ABSENT else correlation,
+            correlation=correlation,
         )
     probe = call_of(program, run, step)
     known = resource_of(run, poll, operation, probe)
@@ -120,6 +120,14 @@ def _wait_of(program: Program, run: Run, step: Step, waiting: Waiting) -> Wait:
         probe=probe,
         probe_in=DOUBT_DELAYS[waiting.doubts - 1] if 0 < waiting.doubts <= len(DOUBT_DELAYS) else None,
     )
+
+
+def _about(program: Program, run: Run, step: Step) -> Any:
+    """What a message is to be about: for the name of a resource its id, once a reply has told it, as events may tell none."""
+    about = step.correlation.render(context_of(program, run)) if step.correlation else ABSENT
+    message = message_of(program, run)
+    known = run.ids.get(f"{message.kind}/{about}") if message else None
+    return known or (None if about is ABSENT else about)
 
 
 def context_of(program: Program, run: Run, reply: Replied | None = None) -> Context:

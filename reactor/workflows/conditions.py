@@ -13,18 +13,30 @@ from typing import Any, Final
 from reactor.workflows.expressions import (
     ABSENT,
     BARE,
+    LENGTH,
     Context,
     ExpressionError,
     Note,
     Reference,
-    Text,
-    compile_template,
+    embedded_text,
     parse,
 )
 
 MAX_LENGTH: Final = 2000
 MAX_DEPTH: Final = 30
 """Levels of parentheses and `!`; with MAX_LENGTH it bounds the work of a condition."""
+
+HABITS: Final[Mapping[str, str]] = {
+    r"\band\b": "'and' is written &&",
+    r"\bor\b": "'or' is written ||",
+    r"\bnot\b": "'not' is written !",
+    r"[=!]==|(?<![=!<>])=(?!=|~)": "equality is ==",
+    r"<>": "inequality is !=",
+    r"(?i)\bin\s*[\[(]": "one of several is written … == 'a' || … == 'b'",
+    r"=~|\bmatches\b": "a pattern is a criterion of type regex",
+    r"\$(?:response\.status(?:Code)?|status)\b": "the status is $statusCode",
+}
+"""What people write who know other languages, and what it is here."""
 
 Value = Callable[[Context], Any]
 
@@ -106,8 +118,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while position < len(text):
         found = _TOKENS.match(text, position)
         if not found or not found.lastgroup:
-            hint = "; equality is ==" if text[position] == "=" else ""
-            raise ExpressionError(f"found {text[position : position + 20]!r} in {text!r}, expected an operand{hint}")
+            raise ExpressionError(f"found {text[position : position + 20]!r} in {text!r}, expected an operand")
         if found.lastgroup != "space":
             yield _Token(found.lastgroup, found[found.lastgroup])
         position = found.end()
@@ -187,6 +198,8 @@ class _Parser:
             case "braced" | "bare":
                 reference = parse(token.text)
                 self.references.append(reference)
+                if (*reference.path, *reference.pointer)[-1:] == (LENGTH,):
+                    self.note(f"found {token.text}; the standard has no length of lists in conditions of type simple")
                 return reference.render
             case "plain":
                 raise ExpressionError(f"found {token.text!r} in {self.text!r}, expected an operand; texts need quotes")
@@ -195,9 +208,9 @@ class _Parser:
                 raise ExpressionError(f"found {found!r} in {self.text!r}, expected an expression or a value")
 
     def _literal(self, text: str) -> Value:
-        """A text of the document; expressions in braces within it are resolved, bare ones are just text."""
-        template = compile_template(text, self.note) if "{$" in text else None
-        if not isinstance(template, Text):
+        """A text of the document; expressions in braces within it are resolved, and one that is all of it."""
+        template = embedded_text(text, self.note)
+        if template is None:
             return lambda c: text
         self.references.extend(template.references())
         return template.render
@@ -235,5 +248,16 @@ def compile_condition(text: str, note: Note) -> tuple[Callable[[Context], bool],
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"found a condition of {len(text)} characters, expected at most {MAX_LENGTH}")
     parser = _Parser(text, note)
-    value = parser.parse()
+    try:
+        value = parser.parse()
+    except ExpressionError as error:
+        jsonpath = "; what begins with $. is a criterion of type jsonpath" if re.match(r"[\s!(]*\$[.\[]", text) else ""
+        raise ExpressionError(f"{error}{hint_for(text) or jsonpath}") from None
     return lambda context: truthy(value(context)), tuple(parser.references)
+
+
+def hint_for(text: str) -> str:
+    """How something in a condition that can't be read is written here; empty where nothing is known."""
+    outside = re.sub(r"'[^']*'|\"[^\"]*\"", "''", text)
+    hint = next((hint for habit, hint in HABITS.items() if re.search(habit, outside)), "")
+    return hint and f"; {hint}"

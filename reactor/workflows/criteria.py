@@ -11,7 +11,7 @@ Documents in use write three dialects of JSONPath conditions, and no other evalu
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,15 +20,36 @@ from jsonpath_rfc9535 import JSONPathError, JSONPathQuery
 from jsonpath_rfc9535.filter_expressions import FilterContext, FilterExpression
 from jsonpath_rfc9535.selectors import FilterSelector
 
-from reactor.workflows.conditions import MAX_LENGTH, compile_condition
-from reactor.workflows.expressions import ABSENT, Context, ExpressionError, Note, Reference, as_text, descend, parse
+from reactor.workflows.conditions import MAX_LENGTH, compile_condition, hint_for
+from reactor.workflows.expressions import (
+    ABSENT,
+    BARE,
+    Context,
+    ExpressionError,
+    Note,
+    Reference,
+    Template,
+    as_text,
+    descend,
+    embedded_text,
+    parse,
+)
 from reactor.workflows.jsonpath import bounded, compile_regex, unless_too_deep
 from reactor.yaml12 import expected_one_of
 
 TYPES: Final = ("simple", "jsonpath", "regex")
 
 _PLAIN_PATH: Final = re.compile(r"[$@](?:\.[A-Za-z_][\w-]*)+")
-_EMBEDDED: Final = re.compile(r"(?P<quote>['\"]?)\{(?P<expression>\$[A-Za-z][^{}]*)\}(?P=quote)")
+_EMBEDDED: Final = re.compile(r"\{\$[A-Za-z][^{}]*\}")
+_PARTS: Final = re.compile(
+    r"(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+    r"|\{(?P<braced>\$[A-Za-z][^{}]*)\}"
+    rf"|(?P<bare>{BARE})"
+    r"|(?P<sign>[=!]=\s*)(?P<word>(?!(?:true|false|null)\b)[A-Za-z][\w-]*)(?=\s*(?:$|&&|\|\||[)\]]))"
+)
+"""What a JSONPath condition may have that JSONPath has not: expressions, also within its texts, and texts without quotes."""
+
+_NULL: Final = re.compile(r"(?P<path>[$@](?:\.[A-Za-z_][\w-]*|\[\d+\])+)\s*(?P<sign>[=!]=)\s*null\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +114,22 @@ def _regex(condition: str, looked_at: Reference) -> Criterion:
 
 
 def _jsonpath(condition: str, looked_at: Reference, note: Note) -> Criterion:
-    embedded = tuple(parse(found["expression"]) for found in _EMBEDDED.finditer(condition))
+    parts = tuple(_parts(condition, note))
+    embedded = tuple(reference for part in parts if not isinstance(part, str) for reference in part.references())
     # Compiled with nulls first: what can't be understood is known before anything runs.
-    fixed = _compile_jsonpath(_EMBEDDED.sub(" null ", condition), note)
+    filled = _filled(parts, Context())
+    fixed = _compile_jsonpath(filled, note, _Said(condition, looked_at))
     fits = None if embedded else fixed
 
     def holds(context: Context) -> bool:
         body = looked_at.render(context)
         if body is ABSENT:
             return False
-        test = fits or _compile_jsonpath(_filled(condition, context), lambda warning: None)
+        test = fits or _compile_jsonpath(_filled(parts, context), lambda warning: None, _Said(condition, looked_at))
         return unless_too_deep(test, False)(body)
 
-    names_all = not re.search(r"\.\.|\*|\[(?!\?)|@(?!\.)", condition) and not _is_bare_query(condition)
-    paths = tuple(dict.fromkeys(_PLAIN_PATH.findall(condition))) if names_all else None
+    names_all = not re.search(r"\.\.|\*|\[(?!\?)|@(?!\.)", filled) and not _is_bare_query(filled)
+    paths = tuple(dict.fromkeys(_PLAIN_PATH.findall(filled))) if names_all else None
     return Criterion("jsonpath", condition, looked_at, embedded, paths, holds)
 
 
@@ -114,29 +137,74 @@ def _is_bare_query(condition: str) -> bool:
     return condition.strip() == "$"
 
 
-def _filled(condition: str, context: Context) -> str:
-    """The condition with its embedded expressions as JSON literals: a value can't become syntax."""
+def _parts(condition: str, note: Note) -> Iterator[str | Template]:
+    """A condition as JSONPath, and the expressions whose values stand in it. Raises ExpressionError."""
+    end = 0
+    for found in _PARTS.finditer(condition):
+        yield condition[end : found.start()]
+        end = found.end()
+        if found["text"]:
+            yield embedded_text(found["text"][1:-1], note) or found["text"]
+        elif found["word"]:
+            note(f"found {found['word']} without quotes; the standard form is '{found['word']}'")
+            yield f'{found["sign"]}"{found["word"]}"'
+        else:
+            if found["bare"]:
+                note(f"found {found['bare']!r} in {condition!r}; the standard form is '{{{found['bare']}}}'")
+            yield parse(found["braced"] or found["bare"])
+    yield condition[end:]
 
-    def literal(found: re.Match[str]) -> str:
-        value = parse(found["expression"]).render(context)
+
+def _filled(parts: Sequence[str | Template], context: Context) -> str:
+    """The condition with its expressions as JSON literals: a value can't become syntax."""
+
+    def literal(part: Template) -> str:
+        value = part.render(context)
         value = None if value is ABSENT else value
-        as_is = not found["quote"] and isinstance(value, bool | int | float | None)
+        as_is = isinstance(part, Reference) and isinstance(value, bool | int | float | None)
         return f" {orjson.dumps(value if as_is else as_text(value)).decode()} "
 
-    return _EMBEDDED.sub(literal, condition)
+    return "".join(part if isinstance(part, str) else literal(part) for part in parts)
 
 
-def _compile_jsonpath(condition: str, note: Note) -> Callable[[Any], bool]:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A condition as the document has it, and what it looks at: for messages."""
+
+    condition: str
+    looked_at: Reference
+
+    def as_simple(self) -> str | None:
+        """The same condition as it would be written with type simple; None where that can't say it."""
+        if re.search(r"[\[\]@{]|\w\(|\.length\b", self.condition):
+            return None
+        stem = self.looked_at.text if self.looked_at.pointer else f"{self.looked_at.text}#"
+        quoted = _PARTS.sub(lambda part: f"{part['sign']}'{part['word']}'" if part["word"] else part[0], self.condition)
+        return _PLAIN_PATH.sub(lambda path: stem + path[0][1:].replace(".", "/"), quoted).replace('"', "'")
+
+
+def _compile_jsonpath(condition: str, note: Note, said: _Said) -> Callable[[Any], bool]:
     if len(condition) > MAX_LENGTH:
         raise ExpressionError(f"found a condition of {len(condition)} characters, expected at most {MAX_LENGTH}")
     try:
         query = bounded(condition)
     except JSONPathError:
-        return _predicate(condition, note)
+        return _predicate(condition, note, said)
     if not re.match(r"\$\[\?.*@[.\[]", condition):
         return lambda body: _finds(query, body)
-    note(f"found {condition!r}; on an object it is read as asking the object itself, as if that were in a list")
-    return lambda body: _finds_wrapped(query, body)
+    note(f"found {said.condition!r}; on an object it is read as asking the object itself, as if that were in a list")
+    wrapped = bounded(_with_nulls(condition))
+    return lambda body: _finds_wrapped(wrapped, body)
+
+
+def _with_nulls(condition: str) -> str:
+    """What is not there is null, as its author has it who waits until something `!= null`; RFC 9535 tells them apart."""
+    return _NULL.sub(
+        lambda found: (
+            f"({found[0]} {'||' if found['sign'] == '==' else '&&'} {'!' * (found['sign'] == '==')}{found['path']})"
+        ),
+        condition,
+    )
 
 
 def _finds(query: JSONPathQuery, body: Any) -> bool:
@@ -151,26 +219,21 @@ def _finds_wrapped(query: JSONPathQuery, body: Any) -> bool:
     return all(isinstance(member, dict | list) for member in members) and _finds(query, body)
 
 
-def _predicate(condition: str, note: Note) -> Callable[[Any], bool]:
+def _predicate(condition: str, note: Note, said: _Said) -> Callable[[Any], bool]:
     """What RFC 9535 allows within `[? ]`, with both `$` and `@` for the context."""
     try:
-        query = bounded(f"$[?{_with_length(condition, note)}]")
+        query = bounded(f"$[?{_with_nulls(_with_length(condition, note))}]")
     except JSONPathError as error:
-        raise ExpressionError(f"found {condition!r}, expected a JSONPath query (RFC 9535): {error}") from None
+        problem = re.sub(r", line \d+, column \d+$", "", str(error)) + hint_for(condition)
+        raise ExpressionError(f"found {said.condition!r}, expected a JSONPath query (RFC 9535): {problem}") from None
     selectors = [selector for segment in query.segments for selector in segment.selectors]
     if len(selectors) != 1 or not isinstance(selectors[0], FilterSelector):
-        raise ExpressionError(f"found {condition!r}, expected a JSONPath query or one condition")
+        raise ExpressionError(f"found {said.condition!r}, expected a JSONPath query or one condition")
     expression: FilterExpression = selectors[0].expression
-    note(
-        f"found {condition!r}, which is no JSONPath query; the standard form is {_as_simple(condition)!r}, type simple"
-    )
+    standard = said.as_simple()
+    form = f"the standard form is {standard!r}, type simple" if standard else "it is read as the filter of one, $[?…]"
+    note(f"found {said.condition!r}, which is no JSONPath query; {form}")
     return lambda body: expression.evaluate(FilterContext(env=query.env, current=body, root=body))
-
-
-def _as_simple(condition: str) -> str:
-    """The same condition as it would be written with type simple, for the common case of the reply's body."""
-    pointed = _PLAIN_PATH.sub(lambda path: "$response.body#" + path[0][1:].replace(".", "/"), condition)
-    return pointed.replace('"', "'")
 
 
 def _with_length(condition: str, note: Note) -> str:

@@ -1,7 +1,7 @@
 """What an Arazzo document says, as frozen values with the place of each step. Made by load.py; holds no behaviour."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from reactor.errors import Problem
@@ -147,3 +147,11 @@ class Document:
     components: Mapping[str, Any] = field(default_factory=dict)
     self_url: str | None = None
     warnings: tuple[Problem, ...] = ()
+
+    def with_steps(self, changed: Callable[[Workflow, Step], Step]) -> "Document":
+        """The same document with each step as `changed` gives it."""
+        workflows = {
+            name: replace(workflow, steps=tuple(changed(workflow, step) for step in workflow.steps))
+            for name, workflow in self.workflows.items()
+        }
+        return replace(self, workflows=workflows)

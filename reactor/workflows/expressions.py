@@ -26,6 +26,9 @@ class Absent(Enum):
 
 ABSENT: Final = Absent.ABSENT
 
+LENGTH: Final = "length"
+"""Of a list how long it is, as JavaScript has it and documents in use take for granted."""
+
 Note = Callable[[str], None]
 """Takes the warning of a liberty: what was found, and the standard form."""
 
@@ -83,6 +86,8 @@ def descend(value: Any, path: tuple[str, ...]) -> Any:
             value = value.get(name, ABSENT)
         elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
+        elif isinstance(value, list) and name == LENGTH:
+            value = len(value)
         else:
             return ABSENT
     return value
@@ -155,6 +160,7 @@ _KNOWN: Final = "|".join(_ROOTS)
 BARE: Final = rf"\$(?:{_KNOWN})\b(?:\.[A-Za-z0-9_-]+|\[\d+\]|\['[^'\]{{}}]*'\])*(?:#/[^\s{{}}'\"<>=!&|(),;]*)?"
 """A pattern that finds expressions of a known kind within a text, without braces."""
 
+_ONLY: Final = re.compile(BARE)
 _EMBEDDED: Final = re.compile(rf"\{{(?P<braced>\$(?:{_KNOWN})\b[^{{}}]*)\}}|(?P<bare>{BARE})")
 
 
@@ -281,6 +287,14 @@ def _compile_text(text: str, note: Note) -> Template:
         note(f"{text!r} is sent as text: {expected_one_of('$' + whole['root'], (f'${root}' for root in _ROOTS))}")
     parts = tuple(_parts(text, note))
     return Text(parts) if any(isinstance(part, Reference) for part in parts) else Literal(text)
+
+
+def embedded_text(text: str, note: Note) -> Template | None:
+    """A text of a condition that has expressions in braces, or is nothing but one without; None for a mere text."""
+    if "{$" not in text and not _ONLY.fullmatch(text):
+        return None
+    parts = tuple(_parts(text, note))
+    return Text(parts) if any(isinstance(part, Reference) for part in parts) else None
 
 
 def _parts(text: str, note: Note) -> Iterator[Literal | Reference]:

@@ -4,7 +4,7 @@ An input that reaches a parameter which authenticates is a secret. It need not b
 requires it, since the API's own configuration authenticates; and it is never part of a run, so it can't be stored.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -49,10 +49,7 @@ def accept_inputs(
 
     `secrets` are the names of the workflow's secret inputs, `components` what the schema may refer to.
     """
-    declared = workflow.inputs.get("properties")
-    properties: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
-    defaults = {name: schema["default"] for name, schema in properties.items() if _has_default(schema)}
-    inputs = {name: value for name, value in {**defaults, **given}.items() if name not in secrets}
+    inputs = {name: value for name, value in {**defaults_of(workflow), **given}.items() if name not in secrets}
     required = [name for name in workflow.inputs.get("required", ()) if name not in secrets]
     schema = {**workflow.inputs, "required": required, "components": components}
     errors = [_said(error) for error in _validator(schema, workflow.id).iter_errors(inputs)]
@@ -61,8 +58,42 @@ def accept_inputs(
     return inputs
 
 
-def _has_default(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and "default" in schema
+def defaults_of(workflow: Workflow) -> dict[str, Any]:
+    """The inputs that a workflow has where none are given."""
+    declared = workflow.inputs.get("properties")
+    properties: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
+    return {
+        name: each["default"] for name, each in properties.items() if isinstance(each, Mapping) and "default" in each
+    }
+
+
+def missing_inputs(workflow: Workflow, given: Collection[str], secrets: Collection[str]) -> list[str]:
+    """The inputs that have to be given, and are not: neither secrets nor what has a default."""
+    there = {*given, *secrets, *defaults_of(workflow)}
+    return [name for name in workflow.inputs.get("required", ()) if name not in there]
+
+
+def flattened(
+    schema: Mapping[str, Any], resolve: Callable[[str], Mapping[str, Any]], seen: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A schema of inputs with what it refers to and all of its `allOf` put in, so that all its inputs stand in one place.
+
+    `resolve` gives the schema that a reference means; one within itself adds nothing. What can't be put together stays
+    in `allOf`.
+    """
+    reference = schema.get("$ref") or schema.get("reference")
+    flat: dict[str, Any] = {name: schema[name] for name in schema if name not in ("$ref", "reference", "allOf")}
+    parts = [flattened(part, resolve, seen) for part in schema.get("allOf", ()) if isinstance(part, Mapping)]
+    if isinstance(reference, str) and reference not in seen:
+        parts.append(flattened(resolve(reference), resolve, (*seen, reference)))
+    for part in parts:
+        properties = {**part.pop("properties", {}), **flat.get("properties", {})}
+        required = [*dict.fromkeys([*flat.get("required", ()), *part.pop("required", ())])]
+        flat |= {"properties": properties} if properties else {}
+        flat |= {"required": required} if required else {}
+        clashing = {name: value for name, value in part.items() if flat.setdefault(name, value) != value}
+        flat |= {"allOf": [*flat.get("allOf", ()), clashing]} if clashing else {}
+    return flat
 
 
 def _said(error: jsonschema_rs.ValidationError) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reactor import yaml12
-from reactor.errors import ConfigError
+from reactor.errors import ConfigError, Problem
 from reactor.workflows import model
 from reactor.workflows.compiling import Compiler, local_workflow
 from reactor.workflows.document import Action, Document, Parameter, Source, Step, Workflow
+from reactor.workflows.inputs import flattened
 from reactor.workflows.references import Checker, in_order
 from reactor.yaml12 import Path, expected_one_of
 
@@ -31,11 +32,17 @@ def read_structure(content: str | bytes, file: str) -> tuple[yaml12.Document, mo
 
 def load_document(content: str | bytes, file: str) -> Document:
     """The document in `content`; `file` names it in messages. Raises ConfigError with every problem found."""
+    document, problems = read_document(content, file)
+    if problems:
+        raise ConfigError(*problems)
+    return document
+
+
+def read_document(content: str | bytes, file: str) -> tuple[Document, list[Problem]]:
+    """The document in `content`, and every mistake in it: with any it can't run. Raises ConfigError for another shape."""
     loader = _Loader(*read_structure(content, file))
     document = loader.document()
-    if loader.compiler.problems:
-        raise ConfigError(*set(loader.compiler.problems))
-    return document
+    return document, sorted(set(loader.compiler.problems))
 
 
 @dataclass(slots=True)
@@ -117,16 +124,18 @@ class _Loader:
         return text.removeprefix(f"$workflows.{workflow_id}.steps.")
 
     def _inputs(self, schema: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        """The schema, its reference to a component resolved."""
-        reference = schema.get("$ref") or schema.get("reference")
-        if not isinstance(reference, str):
-            return schema
-        name = reference.removeprefix("#/components/inputs/").removeprefix("$components.inputs.")
+        """The schema, its references to components put in."""
         known = self.raw.components.inputs
-        if name not in known:
-            self.compiler.refuse(path, expected_one_of(reference, [f"#/components/inputs/{name}" for name in known]))
-        found = known.get(name)
-        return found if isinstance(found, dict) else {}
+
+        def resolve(reference: str) -> Mapping[str, Any]:
+            name = reference.removeprefix("#/components/inputs/").removeprefix("$components.inputs.")
+            if name not in known:
+                names = [f"#/components/inputs/{name}" for name in known]
+                self.compiler.refuse(path, expected_one_of(reference, names))
+            found = known.get(name)
+            return found if isinstance(found, dict) else {}
+
+        return flattened(schema, resolve)
 
     def _refuse_twice(self, path: Path, name_field: str, names: Sequence[str]) -> None:
         for number, name in enumerate(names):

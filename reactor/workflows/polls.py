@@ -4,15 +4,17 @@ A poll is a step that reads one resource of a known kind and, by the state it re
 
     A  onSuccess: goto itself             B  onFailure: retry, by successCriteria that look at the state
     C  onSuccess: retry (non-standard)    D  onFailure: goto itself, by such successCriteria
-    E  goto an earlier step, with nothing but reads in between
+    E  goto an earlier step, with nothing but looks in between
     F  an operation that the server itself holds until a state is reached
     G  404 lets it leave, and nothing else does: it waits until the resource is gone
 
 Not polls: the retry of a call that writes; a retry that looks at the status code only (a 5xx, a 404 until visible); a
 loop whose criteria do not look at the reply.
 
-In a poll, "no success action matched" never opens the gate, as it does in any other step: a state that rests there
-fails the step, any other is waited through.
+In a poll, "no success action matched" does not open the gate, as it does in any other step: a state that rests there
+fails the step, any other is waited through. It is the way on only where no success action leads on from any state that
+was hoped for: who loops while it is building and says no more goes on with the next step once that is over. A failed state
+never goes on so.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +29,18 @@ from reactor.workflows.expressions import Context, Exchange, Reference, at_point
 
 Shape = Literal["A", "B", "C", "D", "E", "F", "G"]
 Outcome = Literal["leaves", "stays", "fails"]
+Told = tuple[str, Outcome, str]
+"""A state, what it leads to, and where or why."""
+
+THE_END: Final = "the end"
+"""Where a run goes after the last step."""
 
 SHAPES: Final[Mapping[Shape, str]] = {
     "A": "on success it goes to itself",
     "B": "it is retried until its success criteria hold, which look at the state",
     "C": "it is retried on success",
     "D": "it goes to itself until its success criteria hold, which look at the state",
-    "E": "it goes back to an earlier step, and everything in between only reads",
+    "E": "it goes back to an earlier step, and everything in between only looks",
     "G": "it comes back to itself until the resource is gone (404)",
     "F": "the server holds the call until a state is reached; 408 means still waiting",
 }
@@ -47,6 +54,7 @@ class Poll:
     can tell. `confirm`: only its outputs do, so that a read is needed when it leaves. `asks_id`: it looks at the id, which
     an event tells only where it was known. `patience` (seconds) is how long
     it waits in all; `lenient`: then it falls through to the next step, as a spent retry in onSuccess does.
+    `onward` is where it goes when no action is chosen; `falls`: that is its only way on, so a state that rests takes it.
     `outcomes` says for each known state whether it leaves, stays or fails (none if `blind`).
     """
 
@@ -57,8 +65,10 @@ class Poll:
     blind: bool
     confirm: bool
     lenient: bool
+    onward: str
     asks_id: bool = False
-    outcomes: tuple[tuple[str, Outcome, str], ...] = ()
+    falls: bool = False
+    outcomes: tuple[Told, ...] = ()
 
     def stays(self, action: Action) -> bool:
         """Whether an action means "not yet"."""
@@ -96,8 +106,27 @@ def detect(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) 
         confirm=bool(unseen),
         asks_id=any(_inside(reference) == kind.id for reference in (*outputs, *_response(_read_by(_criteria(step))))),
         lenient=shape == "C" and any(action.patient for action in step.on_success if is_plain_retry(action)),
+        onward=workflow.after(step.id) or THE_END,
     )
-    return poll if blind else replace(poll, outcomes=tuple(_outcomes(poll, step, operation)))
+    sure = tuple(_outcomes(poll, step, operation)) if not blind else ()
+    if not _only_falls(poll, step, sure):
+        return replace(poll, outcomes=sure)
+    poll = replace(poll, falls=True)
+    return replace(poll, outcomes=tuple(_outcomes(poll, step, operation)) if sure else ())
+
+
+def _only_falls(poll: Poll, step: Step, outcomes: Sequence[Told]) -> bool:
+    """Whether nothing leads on from a state that was hoped for, so that falling through must be what the document means.
+
+    Where only a read can tell, an action that ends the run may be what is hoped for, unless a step after this one would
+    never be reached then.
+    """
+    if not step.on_success:
+        return False
+    if outcomes:
+        return not any(outcome == "leaves" and state not in poll.kind.hopeless for state, outcome, _ in outcomes)
+    others = [action for action in step.on_success if not poll.stays(action)]
+    return all(action.kind == "end" for action in others) and (not others or poll.onward != THE_END)
 
 
 def _shape(
@@ -137,7 +166,7 @@ def _until_gone(step: Step, kind: Kind) -> bool:
 
 
 def _earlier(workflow: Workflow, step: Step, operations: Mapping[str, Operation]) -> str | None:
-    """The earlier step that a step goes back to by what it read, when all on the way are reads."""
+    """The earlier step that a step goes back to by what it read, when all on the way only look."""
     position = workflow.position(step.id)
     if not any(map(_looks, _criteria(step))):
         return None
@@ -145,9 +174,14 @@ def _earlier(workflow: Workflow, step: Step, operations: Mapping[str, Operation]
         if action.kind != "goto" or action.step is None:
             continue
         between = workflow.steps[workflow.position(action.step) : position + 1]
-        if between and all((found := operations.get(each.id)) and found.reads for each in between):
+        if between and all((found := operations.get(each.id)) and _looks_on(found) for each in between):
             return action.step
     return None
+
+
+def _looks_on(operation: Operation) -> bool:
+    """Whether an operation changes nothing: it reads a resource, or just gets something."""
+    return operation.reads is not None or operation.method.upper() in ("GET", "HEAD")
 
 
 def is_plain_retry(action: Action) -> bool:
@@ -176,12 +210,12 @@ def awaited(step: Step, operation: Operation, context: Context) -> tuple[str, ..
     return tuple(state for state in states if isinstance(state, str)) if isinstance(states, list) else ()
 
 
-def _outcomes(poll: Poll, step: Step, operation: Operation) -> Iterator[tuple[str, Outcome, str]]:
+def _outcomes(poll: Poll, step: Step, operation: Operation) -> Iterator[Told]:
     """What each known state of the kind leads to, found by asking the step's own criteria."""
     if any(reference.root not in ("response", "statusCode") for reference in _read_by(_criteria(step))):
         return
     if poll.shape == "G":
-        target = _target(choose(step, Context(status=404), lambda action: True).action)
+        target = _target(poll, choose(step, Context(status=404), lambda action: True).action)
         yield from ((state, "leaves", target) for state in sorted(poll.kind.terminal))
         yield from ((state, "fails", "the document waits until it is gone") for state in sorted(poll.kind.failed))
         yield from ((state, "stays", "") for state in sorted(poll.kind.states - poll.kind.hopeless))
@@ -202,19 +236,21 @@ def judge(poll: Poll, step: Step, choice: Choice, state: str | None, asked: Sequ
     gate_held = choice.succeeded and action is None and bool(step.on_success)
     if unheard or (action is not None and poll.stays(action)):
         rests = state in poll.kind.hopeless
+    elif gate_held and poll.falls and state in poll.kind.resting - poll.kind.hopeless:
+        return "leaves", poll.onward
     elif gate_held:
         rests = state is None or state in poll.kind.resting
     elif action is None and not choice.succeeded:
         return "fails", "the success criteria don't hold, and no failure action follows"
     else:
-        return "leaves", _target(action)
+        return "leaves", _target(poll, action)
     return ("fails", f"the state {state!r} rests, and nothing lets it leave") if rests else ("stays", "")
 
 
-def _target(action: Action | None) -> str:
+def _target(poll: Poll, action: Action | None) -> str:
     if action is None:
-        return "the next step"
-    return action.step or action.workflow or "the end"
+        return poll.onward
+    return action.step or action.workflow or THE_END
 
 
 def _criteria(step: Step) -> Iterator[Criterion]:

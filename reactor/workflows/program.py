@@ -4,14 +4,16 @@ A Program is what the engine steps through. It is made once per document and set
 keeps the document, and the program is made again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from reactor.errors import ConfigError, Problem
 from reactor.workflows.apis import Apis, Message, Operation
 from reactor.workflows.document import Document, OperationRef, Step, Workflow
 from reactor.workflows.fitting import fit
-from reactor.workflows.inputs import secret_inputs
+from reactor.workflows.inputs import missing_inputs, secret_inputs
+from reactor.workflows.load import read_document
+from reactor.workflows.pauses import without_pauses
 from reactor.workflows.polls import SHAPES, Poll, detect, is_plain_retry
 from reactor.yaml12 import expected_one_of
 
@@ -52,27 +54,50 @@ class Program:
         return self.document.workflows[workflow_id]
 
 
+def load_program(content: str | bytes, file: str, apis: Callable[[Document], Apis]) -> Program:
+    """Read a document and put it to the APIs. Raises ConfigError with everything that is wrong with it, all at once."""
+    document, problems = read_document(content, file)
+    if not problems:
+        return compile_program(document, apis(document))
+    document = document.with_steps(lambda workflow, step: _of_known_source(document, step))
+    _, unknown = _operations(document, apis(document))
+    _, unheard = _messages(document, apis(document))
+    raise ConfigError(*sorted({*problems, *unknown, *unheard}))
+
+
+def _of_known_source(document: Document, step: Step) -> Step:
+    """The step without its operation where the document does not have its source, which is a mistake of its own."""
+    lost = step.operation and step.operation.source and step.operation.source not in document.sources
+    return replace(step, operation=None) if lost else step
+
+
 def compile_program(document: Document, apis: Apis) -> Program:
     """Put a document to the APIs. Raises ConfigError with every operation that is not found, and the nearest names."""
     operations, problems = _operations(document, apis)
     messages, unheard = _messages(document, apis)
     document, unfit = _fitted(document, operations)
     if problems or unheard or unfit:
-        raise ConfigError(*problems, *unheard, *unfit)
+        raise ConfigError(*sorted({*problems, *unheard, *unfit}))
+    document, spared = _straightened(document, operations)
     polls: dict[At, Poll] = {}
     explained: list[Explained] = []
     odd: list[Problem] = []
     for workflow in document.workflows.values():
-        own = {step_id: operation for (of, step_id), operation in operations.items() if of == workflow.id}
+        own = _own(operations, workflow)
         for step in workflow.steps:
             poll = detect(workflow, step, own)
             if isinstance(poll, Poll):
                 polls[workflow.id, step.id] = poll
                 odd += [_noted(document, step, text) for text in _poll_notes(poll, step)]
             message = messages.get((workflow.id, step.id))
-            explained.append(Explained(workflow.id, step.id, *_explain(step, poll, own.get(step.id), message)))
+            what, why = _explain(step, poll, own.get(step.id), message)
+            why += "".join(f"; it does without the pause in {each}" for each in spared.get((workflow.id, step.id), ()))
+            explained.append(Explained(workflow.id, step.id, what, why))
     secrets = secret_inputs(document, operations)
-    document = replace(document, warnings=tuple(sorted({*document.warnings, *odd})))
+    calls = list(_called(document, secrets))
+    if unfed := [problem for problem in calls if problem.severity == "error"]:
+        raise ConfigError(*unfed)
+    document = replace(document, warnings=tuple(sorted({*document.warnings, *odd, *calls})))
     sources = {name: asdict(source) for name, source in document.sources.items()}
     return Program(document, operations, polls, tuple(explained), secrets, messages, sources)
 
@@ -134,12 +159,43 @@ def _fitted(document: Document, operations: Mapping[At, Operation]) -> tuple[Doc
         notes.extend(_noted(document, step, text) for text in unusual)
         return step
 
-    workflows = {
-        name: replace(workflow, steps=tuple(fitted(workflow, step) for step in workflow.steps))
-        for name, workflow in document.workflows.items()
-    }
-    warnings = tuple(sorted({*document.warnings, *notes}))
-    return replace(document, workflows=workflows, warnings=warnings), problems
+    document = document.with_steps(fitted)
+    return replace(document, warnings=tuple(sorted({*document.warnings, *notes}))), problems
+
+
+def _called(document: Document, secrets: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """What is wrong with how steps call workflows of the document: inputs that are not given, or that there are not."""
+    for workflow in document.workflows.values():
+        for step in workflow.steps:
+            if step.workflow:
+                called = document.workflows[step.workflow]
+                given = [parameter.name for parameter in step.parameters]
+                for name in missing_inputs(called, given, secrets[called.id]):
+                    message = f"found no parameter {name!r}, expected it: the workflow {called.id} requires it"
+                    yield _of_step(document, step, message)
+                declared = called.inputs.get("properties", {})
+                for name in set(given) - set(declared) if declared else ():
+                    yield _noted(document, step, f"parameter: {expected_one_of(name, declared)}")
+
+
+def _own(operations: Mapping[At, Operation], workflow: Workflow) -> dict[str, Operation]:
+    """The operations of one workflow, by step."""
+    return {step_id: operation for (of, step_id), operation in operations.items() if of == workflow.id}
+
+
+def _straightened(document: Document, operations: Mapping[At, Operation]) -> tuple[Document, dict[At, tuple[str, ...]]]:
+    """The document with its polls as they are without their pauses, and the pauses that each of them is spared."""
+    spared: dict[At, tuple[str, ...]] = {}
+
+    def straight(workflow: Workflow, step: Step) -> Step:
+        own = _own(operations, workflow)
+        found, pauses = without_pauses(workflow, step, own)
+        if not pauses or not isinstance(detect(workflow, found, own), Poll):
+            return step
+        spared[workflow.id, step.id] = pauses
+        return found
+
+    return document.with_steps(straight), spared
 
 
 def _of_step(document: Document, step: Step, message: str) -> Problem:
@@ -180,6 +236,8 @@ def _reasons(poll: Poll, operation: Operation) -> Iterator[str]:
     yield f"it polls the state of one {poll.kind.name}: {SHAPES[poll.shape]}"
     if poll.outcomes:
         yield from _grouped(poll)
+    if poll.falls:
+        yield f"no success action leads on, so what rests and has not failed goes on to {poll.onward}"
     yield f"it is woken by {' or '.join(poll.kind.events) or 'a watch'} of the id that {_source_of_id(poll, operation)}"
     if poll.blind:
         yield "its criteria look at more than the state, so each event is followed by a read"

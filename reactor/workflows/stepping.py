@@ -25,6 +25,7 @@ from reactor.workflows.choice import Choice, choose, first_holding
 from reactor.workflows.criteria import Finding
 from reactor.workflows.document import Action, Step
 from reactor.workflows.expressions import Context
+from reactor.workflows.inputs import defaults_of
 from reactor.workflows.program import Program
 from reactor.workflows.run import Frame, Purpose, Run, Waiting
 
@@ -62,7 +63,11 @@ class Moment:
     def _enter(self, run: Run, workflow_id: str, purpose: Purpose, inputs: dict[str, Any]) -> Run:
         if len(run.frames) >= MAX_DEPTH:
             return self.abort(run, f"more than {MAX_DEPTH} workflows within workflows")
-        return self.begin(replace(run, frames=(*run.frames, Frame(workflow_id, purpose, inputs))))
+        return self.begin(replace(run, frames=(*run.frames, self._frame(workflow_id, purpose, inputs))))
+
+    def _frame(self, workflow_id: str, purpose: Purpose, inputs: dict[str, Any]) -> Frame:
+        """A workflow that begins within a run, with the defaults of what it is not given."""
+        return Frame(workflow_id, purpose, {**defaults_of(self.program.workflow(workflow_id)), **inputs})
 
     def go(self, run: Run, step_id: str, *, delay: float = 0.0) -> Run:
         """Begin a step, `delay` seconds from now."""
@@ -156,7 +161,7 @@ class Moment:
     def _transfer(self, run: Run, workflow_id: str, inputs: dict[str, Any]) -> Run:
         """One way, to another workflow in place of this one. It has this one's inputs where it is given none."""
         frame = run.top
-        return self.begin(run.with_top(Frame(workflow_id, frame.purpose, {**frame.inputs, **inputs})))
+        return self.begin(run.with_top(self._frame(workflow_id, frame.purpose, {**frame.inputs, **inputs})))
 
     def _retry(self, run: Run, step: Step, action: Action, context: Context) -> Run:
         """Do the step again after the time that the server asks for, or else the document."""

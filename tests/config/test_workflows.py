@@ -109,7 +109,7 @@ def test_a_devbox_and_its_command_are_waited_for() -> None:
         assert words in said["waitUntilRunning"]
     for words in (
         "wait: it polls the state of one execution: the server holds the call",
-        "it leaves to the next step when completed",
+        "it leaves to the end when completed",
         "it is woken by a watch of the id that the parameter execution_id has",
         "it is read once when it leaves",
     ):

@@ -74,7 +74,7 @@ class KnownApis:
         return [operation.id for operation in OPERATIONS]
 
     def message(self, reference: OperationRef, source: Source | None) -> Message | None:
-        return Message("shop", "order", str(reference))
+        return Message("shop", "sandbox" if str(reference).startswith("sandbox") else "order", str(reference))
 
     def messages(self) -> Iterable[str]:
         return ["order.confirmed"]

@@ -76,11 +76,13 @@ def holds(condition: str, kind: str = "simple", body: Any = BODY, **inputs: Any)
         "'a' < 'B'",
         "$response.body#/state == ready",
         "$response.header.Content-Type == application/json",
+        "$response.body.list.length == 1 && $response.body#/list/length > 0",
+        "$response.body#/state == '$inputs.wanted'",
         "$response.header.content-type == 'application/json; charset=utf-8' && $response.body#/state != new",
     ],
 )
 def test_these_conditions_hold(condition: str) -> None:
-    assert holds(condition)
+    assert holds(condition, wanted="ready")
 
 
 @pytest.mark.parametrize("wanted", ["application/json", "application/json; charset=utf-8"])
@@ -162,6 +164,18 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
         ("($.n > 1)", {"n": 2}, True),
         ("$.items.length > 1", {"items": [1, 2]}, True),
         ("count($.items[*]) > 2", {"items": [1, 2]}, False),
+        ("$.state == ready && $.size > 1", {"state": "ready", "size": 2}, True),
+        ("$.id == $inputs.x", {"id": "7"}, True),
+        ("$.id == '$inputs.x'", {"id": "7"}, True),
+        ("$.id == 'pre-{$inputs.x}'", {"id": "pre-7"}, True),
+        ("$.items[?@.id == $inputs.x]", {"items": [{"id": "7"}]}, True),
+        # Who waits until something is not null waits until it is there.
+        ("$.exit != null", {"state": "x"}, False),
+        ("$.exit != null", {"exit": 0}, True),
+        ("$.exit == null", {"state": "x"}, True),
+        ("$[?@.exit != null && @.state == 'x']", {"state": "x"}, False),
+        ("$[?@.exit == null]", {"exit": None}, True),
+        ("$.items[?@.exit != null]", {"items": [{}]}, True),
         # Wrapped: an object is asked as if it were in a list.
         ("$[?@.state == 'ready']", {"state": "ready", "id": "x"}, True),
         ("$[?@.state != 'ready']", {"state": "ready", "id": "x"}, False),
@@ -182,7 +196,7 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
     ],
 )
 def test_each_dialect_of_jsonpath_conditions_is_understood(condition: str, body: Any, held: bool) -> None:
-    assert holds(condition, "jsonpath", body) is held
+    assert holds(condition, "jsonpath", body, x="7") is held
 
 
 @pytest.mark.parametrize(
@@ -284,6 +298,52 @@ def test_unknown_types_xpath_and_a_missing_context_are_refused() -> None:
             compile_criterion("$.a", kind, context, print)
 
         assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "kind", "hint"),
+    [
+        ("$statusCode == 200 and $response.body#/state == 'or'", "simple", "'and' is written &&"),
+        ("$statusCode in [200, 201]", "simple", "one of several is written … == 'a' || … == 'b'"),
+        ("$response.body#/state === 'x'", "simple", "equality is =="),
+        ("$response.status == 200", "simple", "the status is $statusCode"),
+        ("$.state == 'ready'", "simple", "is a criterion of type jsonpath"),
+        ("$.state == 'and' or $.size > 1", "jsonpath", "'or' is written ||"),
+        ("$.state =~ /rea.*/", "jsonpath", "a pattern is a criterion of type regex"),
+    ],
+)
+def test_who_writes_a_condition_as_in_another_language_is_told_how_it_is_written(
+    condition: str, kind: str, hint: str
+) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        criterion(condition, kind)
+
+    assert str(refused.value).endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("condition", "context", "form"),
+    [
+        (
+            '$.state == "ready"',
+            "$message.payload",
+            "the standard form is \"$message.payload#/state == 'ready'\", type simple",
+        ),
+        (
+            "$.state != ready",
+            "$response.body#/a",
+            "the standard form is \"$response.body#/a/state != 'ready'\", type simple",
+        ),
+        ("count($.items[*]) == 0", "$response.body", "it is read as the filter of one, $[?…]"),
+        ("$.id == '{$inputs.id}'", "$response.body", "it is read as the filter of one, $[?…]"),
+    ],
+)
+def test_a_standard_form_is_told_only_where_it_says_the_same(condition: str, context: str, form: str) -> None:
+    notes: list[str] = []
+
+    compile_criterion(condition, "jsonpath", context, notes.append)
+
+    assert notes[-1] == f"found {condition!r}, which is no JSONPath query; {form}"
 
 
 def test_a_finding_says_what_was_asked_and_what_was_seen() -> None:

@@ -1,8 +1,12 @@
 """The engine: stories of the published documents and of waits, told as what happened and what followed."""
 
-import pytest
-from test_workflow_apis import Story, program, seed
+import re
 
+import pytest
+from test_workflow_apis import KnownApis, Story, arazzo, program, seed
+
+from reactor.workflows.load import load_document
+from reactor.workflows.program import compile_program
 from reactor.workflows.run import CallFailed, Replied
 
 INPUTS = {"volumeName": "build", "snapshot": "base", "mountPath": "/data"}
@@ -394,6 +398,23 @@ def test_a_resource_that_was_called_by_its_name_is_waited_for_by_its_id() -> Non
     story.observed("started")
     assert story.end.status == "succeeded"
     assert story.run.finished["main"]["steps"]["ready"]["outputs"] == {"id": "sb-1"}
+
+
+def test_a_message_about_a_resource_that_was_called_by_its_name_is_awaited_by_its_id() -> None:
+    hears = """
+- stepId: heard
+  channelPath: '{$sourceDescriptions.events.url}#/channels/sandbox.state.updated'
+  action: receive
+  correlationId: web
+"""
+    sources = "sourceDescriptions: [{name: events, url: events.yaml, type: asyncapi}]"
+    text = arazzo(POLL_BY_NAME.partition("- stepId")[0] + hears, version="1.1.0")
+    found = load_document(re.sub("sourceDescriptions: .*", sources, text), "test.arazzo.yaml")
+    story = Story(compile_program(found, KnownApis()))
+
+    story.replied({"id": "sb-1", "name": "web", "state": "started"})
+
+    assert story.wait.correlation == "sb-1"
 
 
 def test_a_name_never_passes_for_an_id() -> None:

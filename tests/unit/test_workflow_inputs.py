@@ -1,10 +1,10 @@
 """What a workflow is given: checked, completed, and its secrets kept out."""
 
 import pytest
-from test_workflow_apis import program, seed
+from test_workflow_apis import Story, program, seed
 
 from reactor.errors import ConfigError
-from reactor.workflows.inputs import accept_inputs
+from reactor.workflows.inputs import accept_inputs, missing_inputs
 
 
 def accepted(name: str, workflow: str, **given: object) -> dict[str, object]:
@@ -55,6 +55,54 @@ def test_everything_that_is_wrong_is_told_at_once_without_secrets() -> None:
     assert "input volumeName" in said
     assert '"snapshot" is a required property' in said
     assert "dtn_secret" not in said
+
+
+def test_the_inputs_of_referred_and_joined_schemas_are_known() -> None:
+    found = program(
+        "- {stepId: one, operationId: pay, parameters: [{name: key, in: query, value: $inputs.token}]}",
+        workflow="""
+        inputs:
+          allOf:
+          - {$ref: '#/components/inputs/key'}
+          - {required: [n, m], properties: {n: {type: integer, default: 3}, m: {type: integer}}}
+        """,
+        rest="components: {inputs: {key: {type: object, required: [token], properties: {token: {type: string}}}}}",
+    )
+    workflow, secrets = found.workflow("main"), found.secrets["main"]
+
+    assert secrets == {"token"}
+    assert missing_inputs(workflow, {}, secrets) == ["m"]
+    assert accept_inputs(workflow, {"m": 1}, secrets, found.document.components) == {"n": 3, "m": 1}
+    with pytest.raises(ConfigError, match="input m"):
+        accept_inputs(workflow, {"m": "x"}, secrets, found.document.components)
+
+
+CALLED = """
+- workflowId: called
+  inputs: {type: object, required: [n, m, token], properties: {n: {default: 3}, m: {type: integer}, token: {type: string}}}
+  steps:
+  - stepId: pay
+    operationId: pay
+    parameters: [{name: key, in: query, value: $inputs.token}, {name: n, in: query, value: $inputs.n}]
+"""
+
+
+def test_a_called_workflow_has_the_defaults_of_its_inputs() -> None:
+    story = Story(program("- {stepId: one, workflowId: called, parameters: [{name: m, value: 1}]}", rest=CALLED))
+
+    assert story.call.parameters["query"] == {"n": 3}
+
+
+def test_a_call_of_a_workflow_without_an_input_that_it_requires_is_refused() -> None:
+    with pytest.raises(ConfigError, match="found no parameter 'm', expected it: the workflow called requires it"):
+        program("- {stepId: one, workflowId: called, parameters: [{name: n, value: 1}]}", rest=CALLED)
+
+
+def test_an_input_that_a_called_workflow_has_not_is_noted() -> None:
+    given = "[{name: m, value: 1}, {name: tokn, value: x}]"
+    found = program(f"- {{stepId: one, workflowId: called, parameters: {given}}}", rest=CALLED)
+
+    assert any("found 'tokn'" in str(each) and "did you mean 'token'?" in str(each) for each in found.document.warnings)
 
 
 def test_a_schema_may_refer_to_components_and_to_nothing_else() -> None:

@@ -1,12 +1,13 @@
 """The poll detector: which steps wait, for what, what each state leads to, and which loops are no polls."""
 
 import pytest
-from test_workflow_apis import KnownApis, arazzo, program, seed
+from test_workflow_apis import KnownApis, Story, arazzo, program, seed
 
 from reactor.errors import ConfigError
 from reactor.workflows.load import load_document
 from reactor.workflows.polls import Poll
 from reactor.workflows.program import Program, compile_program
+from reactor.workflows.run import Call
 
 READ = "stepId: poll\n  operationId: getVolume\n  parameters: [{name: volumeId, in: path, value: v}]"
 READY = "{condition: $response.body#/state == 'ready'}"
@@ -84,6 +85,110 @@ def test_a_cycle_of_nothing_but_reads_is_a_poll() -> None:
           onSuccess:
           - {{name: go, type: end, criteria: [{READY}]}}
           - {{name: not, type: goto, stepId: first}}
+        """
+    )
+
+    assert (poll := poll_of(found))
+    assert (poll.shape, poll.back) == ("E", "first")
+
+
+FAILED = "{name: bad, type: end, criteria: [{condition: $response.body#/state == 'error'}]}"
+BUSY = "{condition: $response.body#/state != 'ready'}"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "onSuccess: [{name: not, type: goto, stepId: poll, criteria: [{condition: $response.body#/state == 'creating'}]}]",
+        f"onSuccess: [{FAILED}, {{name: again, type: retry, retryAfter: 1, retryLimit: 9, criteria: [{BUSY}]}}]",
+        "onSuccess: [{name: not, type: goto, stepId: poll, criteria: [{condition: $response.body#/state != $inputs.x}]}]",
+        "onSuccess: [{name: not, type: goto, stepId: poll, criteria: [{condition: $response.body#/size == 0}]}, "
+        "{name: not, type: goto, stepId: poll, criteria: [{condition: $response.body#/state == 'creating'}]}]",
+    ],
+)
+def test_a_loop_that_says_only_when_it_stays_goes_on_with_the_next_step_and_never_in_a_failed_state(rest: str) -> None:
+    found = program(f"- {READ}\n  {rest}\n- {{stepId: use, operationId: createSandbox}}")
+
+    poll = poll_of(found)
+    assert poll
+    assert poll.falls
+    for state, call in (("ready", ["use"]), ("creating", []), ("error", [])):
+        story = Story(found, x="ready")
+        story.replied({"state": state, "id": "v"})
+        assert ([story.command.step] if isinstance(story.command, Call) else []) == call
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        f"[{{name: go, type: goto, stepId: use, criteria: [{READY}]}}, {{name: not, type: goto, stepId: poll, criteria: "
+        "[{condition: $response.body#/state == 'creating'}]}]",
+        "[{name: go, type: goto, stepId: use, criteria: [{condition: $response.body#/size > 0}]}, {name: not, type: goto, "
+        "stepId: poll, criteria: [{condition: $response.body#/state == 'creating'}]}]",
+    ],
+)
+def test_the_gate_of_a_poll_that_says_when_it_goes_on_stays_shut_for_what_it_does_not_name(actions: str) -> None:
+    story = Story(program(f"- {READ}\n  onSuccess: {actions}\n- {{stepId: use, operationId: createSandbox}}"))
+
+    story.replied({"state": "error", "id": "v", "size": 0})
+
+    assert story.end.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("actions", "pause", "shape"),
+    [
+        (
+            f"onSuccess: [{{name: go, type: end, criteria: [{READY}]}}, {{name: not, type: goto, stepId: pause}}]",
+            True,
+            "A",
+        ),
+        (f"successCriteria: [{READY}]\n  onFailure: [{{name: not, type: goto, stepId: pause}}]", True, "D"),
+        (
+            f"successCriteria: [{READY}]\n  onSuccess: [{{name: go, type: end}}]\n"
+            "  onFailure: [{name: not, type: retry, stepId: pause, retryAfter: 2, retryLimit: 9}]",
+            False,
+            "B",
+        ),
+    ],
+)
+def test_a_poll_waits_instead_of_pausing_in_a_step_that_only_comes_back(actions: str, pause: bool, shape: str) -> None:
+    back = "\n  onSuccess: [{name: back, type: goto, stepId: poll}]" * pause
+    found = program(f"- {READ}\n  {actions}\n- stepId: pause\n  operationId: listSandboxes{back}")
+
+    poll = poll_of(found)
+    assert poll
+    assert (poll.shape, poll.back) == (shape, "poll")
+    assert "it does without the pause in pause" in next(step.why for step in found.explained if step.step == "poll")
+    story = Story(found)
+    story.replied({"state": "creating", "id": "v"})
+    assert story.wait.step == "poll"
+
+
+@pytest.mark.parametrize(
+    "pause",
+    [
+        "{stepId: pause, operationId: pay, onSuccess: [{name: back, type: goto, stepId: poll}]}",
+        "{stepId: pause, operationId: listSandboxes, outputs: {all: $response.body}, "
+        "onSuccess: [{name: back, type: goto, stepId: poll}]}",
+        "{stepId: pause, operationId: listSandboxes, "
+        "onSuccess: [{name: back, type: goto, stepId: poll, criteria: [{condition: $statusCode == 200}]}]}",
+        "{stepId: pause, operationId: listSandboxes}",
+    ],
+)
+def test_a_step_that_does_more_than_pass_the_time_is_no_pause(pause: str) -> None:
+    actions = f"[{{name: go, type: end, criteria: [{READY}]}}, {{name: not, type: goto, stepId: pause}}]"
+
+    assert poll_of(program(f"- {READ}\n  onSuccess: {actions}\n- {pause}")) is None
+
+
+def test_a_cycle_that_also_looks_at_something_else_is_a_poll() -> None:
+    found = program(
+        f"""
+        - {{stepId: first, operationId: listSandboxes, outputs: {{all: $response.body}}}}
+        - stepId: poll
+          operationId: getVolume
+          onSuccess: [{{name: go, type: end, criteria: [{READY}]}}, {{name: not, type: goto, stepId: first}}]
         """
     )
 
