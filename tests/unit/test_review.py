@@ -318,6 +318,16 @@ def test_a_circle_of_emitted_events_is_a_warning_that_says_what_cuts_it(rules: S
     assert "for ever" not in found[0]
 
 
+def test_a_circle_is_found_behind_a_thousand_rules_that_are_no_part_of_it(tmp_path: Path) -> None:
+    many = [rule(f"r-{n}", match=f"{{name: v-{n}}}", call=sandbox(f"s-{n}-${{event.id}}")) for n in range(1000)]
+    create = 'daytona.createVolume\n        body: {name: "s-${event.id}"}'
+    last = rule("again", on="volume.created", match="{name: {prefix: s-}}", call=create)
+
+    found = said(tmp_path, *many[:500], one="rules:\n" + "".join(many[500:]), two="rules:\n" + last)
+
+    assert [line for line in found if "on which again makes it again, for ever" in line]
+
+
 def test_a_circle_with_a_call_in_it_lasts_for_ever(tmp_path: Path) -> None:
     create = 'daytona.createVolume\n        body: {name: "b-${event.data.what}"}'
 
