@@ -74,6 +74,16 @@ def is_new(resource: Resource, read: Read, watermark: int) -> bool:
     return at is not None and at > watermark
 
 
+def oldest_new(resource: Resource, suspects: Iterable[Suspect], watermark: int) -> int | None:
+    """When the first suspect was made (ms) of those that count as new; None when there are none.
+
+    An event of it may be in the log and not yet in the table, or the second read may leave it in doubt: until the table
+    knows it, it must go on counting as new, or the next comparison would take it for forgotten and enter it silently.
+    """
+    new = (each.read for each in suspects if is_new(resource, each.read, watermark))
+    return min((at for read in new if (at := made_at(resource, read.data or {})) is not None), default=None)
+
+
 def _is_told(resource: Resource) -> bool:
     """Whether an event says that a resource of this kind was made."""
     return any(announced.is_birth for announced in resource.events.values())

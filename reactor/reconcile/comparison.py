@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from reactor.apis.client import ApiClient
-from reactor.apis.differences import Listed, Suspect, fills_of, is_confirmed, is_new, reads_of, suspects_of
+from reactor.apis.differences import Listed, Suspect, fills_of, is_confirmed, is_new, oldest_new, reads_of, suspects_of
 from reactor.apis.listing import listed
 from reactor.apis.look import read_resource
 from reactor.apis.provider import Resource
@@ -54,7 +54,8 @@ class Difference:
 class Report:
     """What one round over an API found: how many resources of each kind, how many were entered silently, what differs.
 
-    `complete` says that nothing was left to the next round, `silent` that resources moved and no webhook came.
+    `upto` (ms) is where the next watermark must not go beyond: what was made after it may be unknown to the table still.
+    `silent` says that resources moved and no webhook came.
     """
 
     api: str
@@ -62,7 +63,7 @@ class Report:
     resources: dict[str, int] = field(default_factory=dict)
     filled: int = 0
     differences: list[Difference] = field(default_factory=list)
-    complete: bool = True
+    upto: int | None = None
     silent: bool = False
 
     @property
@@ -108,8 +109,14 @@ class Comparison:
         seen, suspects = await self._seen(kind)
         failpoint("reconcile.after_list")
         await self._enter(seen, suspects)
-        self._report.complete = self._report.complete and len(suspects) <= MOST
+        self._keep_new(kind, suspects)
         self._report.differences += await self._asked_again(suspects[:MOST])
+
+    def _keep_new(self, kind: str, suspects: Sequence[Suspect]) -> None:
+        """Have what is new, and what the table has yet to learn, count as new in the next comparison, too."""
+        made = oldest_new(self._api.provider.resources[kind], suspects, self.watermark or 0)
+        if made is not None and (self._report.upto is None or made <= self._report.upto):
+            self._report.upto = made - 1
 
     async def _seen(self, kind: str) -> tuple[Listed, list[Suspect]]:
         """What is listed of a kind, and what of it seems to lack an event."""
@@ -174,18 +181,20 @@ class Comparison:
         if not is_confirmed(resource, suspect, second, known):
             return None
         events = events_of(self.teller, second, known, creation=is_new(resource, second, self.watermark or 0))
-        for event in events:
-            await self._append(event)
-        told = tuple(event.type for event in events)
+        told = tuple([event.type for event in events if await self._append(event)])
         shown = state_now(resource, second, known)
         return Difference(kind, resource_id, suspect.why, known.state, shown, told) if told else None
 
-    async def _append(self, event: Event) -> None:
+    async def _append(self, event: Event) -> bool:
+        """Put an event into the log; False when it is there already, and nobody has observed it yet."""
         appended = await self._store.log.append(event, event.body)
         failpoint("reconcile.after_append")
+        if appended.duplicate:
+            return False
         log.warning(
             "event missed", event_id=event.id, type=event.type, entry=appended.entry, resource=event.data.get("id")
         )
+        return True
 
 
 def reconciled_apis(config: Config) -> list[str]:

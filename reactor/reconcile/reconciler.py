@@ -160,9 +160,11 @@ class Reconciler:
         return Comparison(self._store, self._client, config, teller, watermark, sure=self._sure), mark
 
     async def _keep(self, comparison: Comparison, report: Report, before: Mark, began: int) -> None:
-        teller, watermark = comparison.teller, comparison.watermark
+        teller = comparison.teller
         lag = max((resource.staleness for resource in teller.api.provider.resources.values()), default=0.0)
-        upto = began - UNSEEN - int(lag * 1000) if report.complete or watermark is None else watermark
+        upto = began - UNSEEN - int(lag * 1000)
+        if report.upto is not None:
+            upto = min(upto, report.upto)
         report.silent = await self._is_silent(teller.source, report)
         ended = await self._store.reconciles.now()
         mark = Mark(upto, ended, before.told + report.told, report.silent)

@@ -5,31 +5,34 @@ import time
 from typing import Any
 
 import pytest
-from at_work import AtWork, at_work
+from at_work import AtWork, at_work, point_to, repeated
 from conftest import CONFIG, Opened
+from emulated import Emulated, emulating
 from reconciling import again_and_again, reconciling
 from redis import Redis
 from stage import append, eventually, said, volume
 from structlog.testing import capture_logs
 
 from reactor.config import load_config
+from reactor.dispatch import Dispatcher
 from reactor.errors import GateClosed, PermanentError
 from reactor.metrics import render_metrics
 from reactor.reconcile.comparison import Report, kinds_of
 from reactor.reconcile.reconciler import Reconciler
+from reactor.reload import Live
 from reactor.store.ledger import Row
 from reactor.store.reconciles import Mark
 
 THOUSAND = 1000
 
 
-async def made(reactor: AtWork, *names: str, state: str = "ready") -> list[dict[str, Any]]:
+async def made(emulator: Emulated, *names: str, state: str = "ready") -> list[dict[str, Any]]:
     """Volumes that have come to be in a state."""
     for name in names:
-        await reactor.emulator.ask("POST", "/api/volumes", {"name": name})
+        await emulator.ask("POST", "/api/volumes", {"name": name})
 
     async def there() -> list[dict[str, Any]]:
-        volumes = [each for each in await reactor.made("volumes") if each["name"] in names]
+        volumes = [each for each in (await emulator.ask("GET", "/emulator/state"))["volumes"] if each["name"] in names]
         return volumes if all(each["state"] == state for each in volumes) else []
 
     volumes: list[dict[str, Any]] = await eventually(there, 30)
@@ -58,7 +61,7 @@ async def test_the_first_time_and_after_a_flush_a_thousand_resources_decide_noth
     opened: Opened, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
-        await made(reactor, *(f"build-{number}" for number in range(THOUSAND)))
+        await made(reactor.emulator, *(f"build-{number}" for number in range(THOUSAND)))
         for _ in range(2):
             first, second = await reconciled(reconciler), await reconciled(reconciler)
 
@@ -73,7 +76,7 @@ async def test_a_flush_under_a_reconcile_makes_the_next_one_the_first(
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
         await reconciled(reconciler)
-        await made(reactor, "build-1")
+        await made(reactor.emulator, "build-1")
         known = opened.store.reconciles.marks
 
         async def flushed(api: str) -> Mark:
@@ -95,7 +98,7 @@ async def test_an_event_of_a_resource_from_before_the_first_time_still_works(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
-        [found] = await made(reactor, "build-1")
+        [found] = await made(reactor.emulator, "build-1")
         await reconciled(reconciler)
 
         await append(opened, volume("ready", id=found["id"], ago=60_000))
@@ -108,7 +111,7 @@ async def test_a_volume_that_nobody_announced_is_told_once_and_fires_its_rule(
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
         await reconciled(reconciler)
-        [found] = await made(reactor, "build-1")
+        [found] = await made(reactor.emulator, "build-1")
 
         first, second = await reconciled(reconciler), await reconciled(reconciler)
         [row] = await eventually(lambda: rows(opened))
@@ -125,6 +128,26 @@ async def test_a_volume_that_nobody_announced_is_told_once_and_fires_its_rule(
         assert row.rule == "sandbox-for-ready-volume"
 
 
+async def test_what_is_told_and_not_yet_observed_is_not_entered_silently_by_the_next_comparison(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reactor.reconcile.reconciler.UNSEEN", 0)
+    monkeypatch.setattr("reactor.dispatch.BLOCK", 0.05)
+    async with emulating(time_scale=0.01) as emulator:
+        point_to(emulator, monkeypatch)
+        async with reconciling(opened) as reconciler:
+            await reconciled(reconciler)
+            [found] = await made(emulator, "build-1")
+            reports = [await reconciled(reconciler) for _ in range(3)]
+    dispatcher = Dispatcher(opened.store, opened.queue, Live(load_config(CONFIG)), takeover=1.0)
+    async with repeated(dispatcher.run):
+        fired = await eventually(lambda: rows(opened))
+
+    assert [(report.filled, report.told) for report in reports] == [(0, 2), (0, 0), (0, 0)], "each was told once"
+    assert await state(opened, found["id"]) == "ready"
+    assert [row.rule for row in fired] == ["sandbox-for-ready-volume"]
+
+
 async def test_what_is_made_after_a_look_by_a_fast_clock_is_news_all_the_same(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +157,7 @@ async def test_what_is_made_after_a_look_by_a_fast_clock_is_news_all_the_same(
             fast.setattr(time, "time", lambda: clock() + 90)
             assert (await reconciled(reconciler)).baseline
 
-        await made(reactor, "build-1")
+        await made(reactor.emulator, "build-1")
         report = await reconciled(reconciler)
 
         assert (report.baseline, report.told) == (False, 2), "that it was made, and that it is ready"
@@ -142,7 +165,7 @@ async def test_what_is_made_after_a_look_by_a_fast_clock_is_news_all_the_same(
 
 async def test_a_volume_that_is_gone_has_ended(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
-        [found] = await made(reactor, "data-1")
+        [found] = await made(reactor.emulator, "data-1")
         await reconciled(reconciler)
         monkeypatch.setattr("reactor.apis.differences.CLOCKS", -5000)
         await reactor.emulator.ask("DELETE", f"/api/volumes/{found['id']}")
@@ -166,7 +189,7 @@ async def is_in(opened: Opened, volume_id: str, name: str) -> bool:
 async def test_what_webhooks_told_is_no_difference(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(opened, monkeypatch, performing=False) as reactor, reconciling(opened) as reconciler:
         await reconciled(reconciler)
-        [found] = await made(reactor, "data-1")
+        [found] = await made(reactor.emulator, "data-1")
         await eventually(lambda: is_in(opened, found["id"], "ready"))
         calls = await reactor.count("getVolume")
 
@@ -183,7 +206,7 @@ async def test_dropping_a_third_of_the_webhooks_and_reconciling_ends_as_dropping
         forever = asyncio.create_task(again_and_again(reconciler))
         for number in range(10):
             await reactor.provision(f"run-{number}")
-        volumes = await made(reactor, *names)
+        volumes = await made(reactor.emulator, *names)
         runs = [await reactor.ended(f"run-{number}", 40) for number in range(10)]
         await eventually(lambda: all_agree(opened, reactor), 40)
         await eventually(lambda: each_has_one(reactor, names), 40)
@@ -230,7 +253,7 @@ async def test_one_at_a_time_reconciles_an_api(opened: Opened, monkeypatch: pyte
 
 async def test_a_key_of_another_organization_ends_nothing(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
-        [found] = await made(reactor, "data-1")
+        [found] = await made(reactor.emulator, "data-1")
         await reconciled(reconciler)
         monkeypatch.setenv("DAYTONA_ORGANIZATION_ID", "another")
 
@@ -261,7 +284,7 @@ async def test_webhooks_that_are_silent_while_the_api_moves_are_an_alarm(
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
         await reconciled(reconciler)
-        await made(reactor, "data-1")
+        await made(reactor.emulator, "data-1")
         with capture_logs() as logs:
             report = await reconciled(reconciler)
 
@@ -291,7 +314,7 @@ async def test_a_dry_run_shows_what_differs_and_changes_nothing(
 ) -> None:
     async with at_work(opened, monkeypatch, drop=1, performing=False) as reactor, reconciling(opened) as reconciler:
         await reconciled(reconciler)
-        [found] = await made(reactor, "build-1")
+        [found] = await made(reactor.emulator, "build-1")
         before = await keyspace(opened.store.redis)
 
         report = await reconciler.reconcile("daytona", dry=True)
