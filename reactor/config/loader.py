@@ -20,11 +20,10 @@ from reactor.config.files import Directory, Kept
 from reactor.config.model import Config, QueuesFile, SecretsFile, SourcesFile, TargetsFile, WorkflowFile
 from reactor.config.policy import PolicyFile, unknown_names
 from reactor.config.reading import Reading
-from reactor.config.rulebook import compile_rules, sound_rules
+from reactor.config.rulebook import Written, compile_rules, written
 from reactor.errors import ConfigError, Problem
 from reactor.plugins import Plugged, plugged
 from reactor.review import leaks
-from reactor.rules.model import RuleFile
 from reactor.rules.ruleset import Rules
 from reactor.workflows.program import load_program
 from reactor.yaml12 import Document
@@ -71,7 +70,10 @@ def load_kept(revision: str, texts: Mapping[str, bytes]) -> Config:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """The files of each kind that are sound by themselves, each with its document; no more than one of some kinds."""
+    """The files of each kind that are sound by themselves, each with its document; no more than one of some kinds.
+
+    Of rules each is there by itself, also those that are not sound, as they were meant.
+    """
 
     secrets: list[tuple[Document, SecretsFile]]
     sources: list[tuple[Document, SourcesFile]]
@@ -80,7 +82,7 @@ class _Parsed:
     providers: list[tuple[Document, Provider]]
     openapis: dict[str, OpenApi]
     policies: list[tuple[Document, PolicyFile]]
-    rules: list[tuple[Document, RuleFile]]
+    rules: list[Written]
 
 
 def _load(reading: Reading) -> Config:
@@ -98,7 +100,8 @@ def _parsed(reading: Reading) -> _Parsed:
     policies = reading.models(reading.names("policy.yaml"), PolicyFile)
     openapis = reading.openapis(providers)
     sound = not reading.errors()
-    rules = reading.models(reading.names("rules/*.yaml"), RuleFile, sound_rules)
+    files = reading.documents(reading.names("rules/*.yaml"))
+    rules = [rule for document in files for rule in written(document, reading.problems)]
     reading.strays()
     if not sound:
         reading.raise_errors()

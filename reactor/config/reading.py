@@ -4,7 +4,7 @@ Owns what was read, of which the revision is made, and the problems found so far
 is `loader`'s.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -69,32 +69,25 @@ class Reading:
             return None
         return self.texts[name]
 
-    def models(
-        self, names: Iterable[str], model: type[M], part: Callable[[Document], Document] | None = None
-    ) -> list[tuple[Document, M]]:
-        """The files that are sound, each as its document and its model; of others the `part` of it that is sound."""
-        files = []
+    def documents(self, names: Iterable[str]) -> Iterator[Document]:
+        """The files that are YAML, but for tests beside rules."""
         for name in names:
             try:
                 if not name.endswith(TESTS) and (content := self.content(name)) is not None:
                     self.problems += leaks(self.files.place(name), content.decode("utf-8", "replace"))
-                    document = load(content, self.files.place(name))
-                    files.append(self._checked(document, model, part))
+                    yield load(content, self.files.place(name))
+            except ConfigError as error:
+                self.problems += error.problems
+
+    def models(self, names: Iterable[str], model: type[M]) -> list[tuple[Document, M]]:
+        """The files that are sound, each as its document and its model."""
+        files = []
+        for document in self.documents(names):
+            try:
+                files.append((document, validate(document, model)))
             except ConfigError as error:
                 self.problems += error.problems
         return files
-
-    def _checked(
-        self, document: Document, model: type[M], part: Callable[[Document], Document] | None
-    ) -> tuple[Document, M]:
-        try:
-            return document, validate(document, model)
-        except ConfigError as error:
-            if part is None:
-                raise
-            self.problems += error.problems
-        sound = part(document)
-        return sound, validate(sound, model)
 
     def openapis(self, files: Iterable[tuple[Document, Provider]]) -> dict[str, OpenApi]:
         """The OpenAPI documents that provider files name, those that are sound."""

@@ -1,95 +1,129 @@
-"""Compiles and checks the rules of all files together, with what they refer to. Reads no file."""
+"""The rules of all files: each as it is written, all compiled and checked with what they refer to. Reads no file."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-
-from pydantic import ValidationError
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from reactor.checks.event_fields import EventFields
 from reactor.checks.rules import Known, rule_faults
+from reactor.config.meant import Meaning, Meant
 from reactor.config.policy import PolicyFile, policy_faults
-from reactor.errors import Problem
-from reactor.review import Review, Reviewed
+from reactor.errors import ConfigError, Problem
+from reactor.review import Review
 from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule, RuleFile, RunAction
-from reactor.yaml12 import Document, Path, Place
+from reactor.yaml12 import ENOUGH, Document, Path, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A rule and where it is written. One of wrong structure is there as it was meant, and is not `sound`."""
+
+    document: Document
+    place: Path
+    meant: Meant
+    sound: bool = True
+
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+        return self.meant.rule
+
+    @property
+    def name(self) -> str:
+        """What it is called; empty if nobody knows."""
+        return self.rule.name if self.meant.tells(("name",)) else ""
+
+    def problem(self, fault: Fault) -> Problem:
+        """A fault of the rule, at its place."""
+        path = (*self.place, *self.meant.written(fault.path))
+        return self.document.problem(path, fault.message, key=fault.key, severity=fault.severity)
+
+
+def written(document: Document, problems: list[Problem]) -> list[Written]:
+    """The rules of a file; what is wrong with its structure is added to the `problems` given.
+
+    Of a file with hundreds of mistakes no rule is looked at: there is enough to mend.
+    """
+    try:
+        file = validate(document, RuleFile)
+    except ConfigError as error:
+        problems += error.problems
+        return list(_meant(document)) if len(error.problems) < ENOUGH / 2 else []
+    return [Written(document, ("rules", number), Meant(rule)) for number, rule in enumerate(file.rules)]
+
+
+def _meant(document: Document) -> Iterator[Written]:
+    """The rules of a file that is not as it must be, as far as they are rules at all."""
+    meaning = Meaning()
+    data = document.data if isinstance(document.data, dict) else {}
+    key = "rules" if "rules" in data else next((key for key in data if meaning.near(key, ["rules"])), "")
+    rules = data.get(key)
+    for number, each in enumerate(rules if isinstance(rules, list) else []):
+        if meant := meaning.of(each):
+            yield Written(document, (key, number), meant, sound=not (meant.renamed or meant.unknown))
 
 
 def compile_rules(
-    files: Sequence[tuple[Document, RuleFile]], known: Known, broken: Collection[str], policy: PolicyFile | None
+    rules: Sequence[Written], known: Known, broken: Collection[str], policy: PolicyFile | None
 ) -> tuple[list[CompiledRule], list[Problem]]:
     """All rules, and what is wrong or odd about them. `broken` are workflow documents: who runs one is not to blame.
 
-    Without a `policy` every file may do everything.
+    Without a `policy` every file may do everything. After hundreds of mistakes the other rules are not looked at.
     """
-    fields = EventFields(known.apis.values())
-    compiled: dict[str, CompiledRule] = {}
+    looking = _Looking(known, broken, policy)
+    found: list[CompiledRule] = []
     problems: list[Problem] = []
-    sound: list[Reviewed] = []
-    review = Review(known.apis, fields)
-    for each in _each(files):
-        rule = each.rule
-        faults = []
-        if rule.name in compiled:
-            faults.append(Fault(("name",), f"found {rule.name!r} a second time, expected a name of its own"))
-        compiled[rule.name], found = compile_rule(
+    sound: list[Written] = []
+    errors = 0
+    for each in rules:
+        compiled, faults = looking.at(each)
+        found.append(compiled)
+        mistakes = sum(fault.severity == "error" for fault in faults)
+        if each.sound and not mistakes:
+            sound.append(each)
+        problems += [each.problem(fault) for fault in faults]
+        errors += mistakes
+        if errors > ENOUGH:
+            return found, problems
+    odd = looking.review.together([each.rule for each in sound])
+    return found, [*problems, *(sound[number].problem(fault) for number, fault in odd)]
+
+
+class _Looking:
+    """Looks at one rule after the other, in the light of all else."""
+
+    def __init__(self, known: Known, broken: Collection[str], policy: PolicyFile | None) -> None:
+        self._known = known
+        self._broken = broken
+        self._policy = policy
+        self._fields = EventFields(known.apis.values())
+        self._names: set[str] = set()
+        self.review = Review(known.apis, self._fields)
+
+    def at(self, each: Written) -> tuple[CompiledRule, list[Fault]]:
+        """A rule, compiled, and all that is wrong or odd about it by itself."""
+        rule, fields = each.rule, self._fields
+        compiled, faults = compile_rule(
             rule, fields.types(rule.on), fields.choices(rule.on), described=fields.described
         )
-        faults += [*found, *fields.mistyped(rule.on), *rule_faults(rule, compiled[rule.name], known)]
+        faults += [*self._taken(each), *fields.mistyped(rule.on), *rule_faults(rule, compiled, self._known)]
         if rule.unless:
             faults += [replace(fault, path=("unless", *fault.path)) for fault in fields.mistyped(rule.unless.on)]
-        if policy:
-            actions = compiled[rule.name].actions
-            faults += policy_faults(policy.grant(each.document.file), actions, known.programs)
-        faults = [fault for fault in faults if not _blames_broken(fault, rule, broken)]
-        if not any(fault.severity == "error" for fault in faults):
-            sound.append(each)
+        if self._policy:
+            grant = self._policy.grant(each.document.file)
+            faults += policy_faults(grant, compiled.actions, self._known.programs)
+        faults = [fault for fault in faults if not _blames_broken(fault, rule, self._broken)]
         told = {fault.path for fault in faults}
-        faults += [fault for fault in review.alone(rule, compiled[rule.name]) if fault.path not in told]
-        problems += [each.problem(fault) for fault in faults]
-    return list(compiled.values()), [*problems, *review.together(sound)]
+        faults += [fault for fault in self.review.alone(rule, compiled) if fault.path not in told]
+        return compiled, [fault for fault in faults if each.meant.tells(fault.path)]
 
-
-def sound_rules(document: Document) -> Document:
-    """A file of rules without those whose structure is wrong, so that what the others mean is checked in the same pass.
-
-    Of a file that is no list of rules under `rules` and nothing else, no rule is.
-    """
-    rules = document.data.get("rules") if isinstance(document.data, dict) and len(document.data) == 1 else None
-    rules = rules if isinstance(rules, list) else []
-    kept = [number for number, rule in enumerate(rules) if _is_sound(rule)]
-    moved = {before: now for now, before in enumerate(kept)}
-    return Document(
-        document.file,
-        {"rules": [rules[number] for number in kept]},
-        _moved(document.values, moved),
-        _moved(document.keys, moved),
-    )
-
-
-def _is_sound(rule: object) -> bool:
-    try:
-        Rule.model_validate(rule)
-    except ValidationError:
-        return False
-    return True
-
-
-def _moved(places: Mapping[Path, Place], moved: Mapping[int, int]) -> dict[Path, Place]:
-    """The places of the rules that are kept, by the numbers that they have now."""
-    return {
-        (path[0], moved[int(path[1])], *path[2:]) if len(path) > 1 else path: place
-        for path, place in places.items()
-        if len(path) < 2 or path[1] in moved
-    }
-
-
-def _each(files: Sequence[tuple[Document, RuleFile]]) -> Iterator[Reviewed]:
-    for document, file in files:
-        for number, rule in enumerate(file.rules):
-            yield Reviewed(document, number, rule)
+    def _taken(self, each: Written) -> Iterator[Fault]:
+        """What is wrong with the name of a rule, which is taken from now on."""
+        if each.name and each.name in self._names:
+            yield Fault(("name",), f"found {each.name!r} a second time, expected a name of its own")
+        self._names.add(each.name)
 
 
 def _blames_broken(fault: Fault, rule: Rule, broken: Collection[str]) -> bool:

@@ -5,6 +5,6 @@ for ever, asks for one name again and again, or shows a secret. One file for eac
 """
 
 from reactor.review.leaks import leaks, masked
-from reactor.review.rules import Review, Reviewed
+from reactor.review.rules import Review
 
-__all__ = ["Review", "Reviewed", "leaks", "masked"]
+__all__ = ["Review", "leaks", "masked"]

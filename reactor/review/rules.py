@@ -1,11 +1,10 @@
 """Looks at each rule by itself, and then at all of them together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reactor.apis.client import Api
 from reactor.checks.event_fields import EventFields
-from reactor.errors import Problem
 from reactor.review.circles import circles
 from reactor.review.conditions import Conditions
 from reactor.review.emitted import unheard
@@ -18,21 +17,6 @@ from reactor.review.twice import twice
 from reactor.rules.cel import Expression, Fault
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import CallAction, Rule
-from reactor.yaml12 import Document
-
-
-@dataclass(frozen=True, slots=True)
-class Reviewed:
-    """A rule and where it is written."""
-
-    document: Document
-    number: int
-    rule: Rule
-
-    def problem(self, fault: Fault) -> Problem:
-        """A fault of the rule, at its place."""
-        path = ("rules", self.number, *fault.path)
-        return self.document.problem(path, fault.message, key=fault.key, severity=fault.severity)
 
 
 class Review:
@@ -55,11 +39,11 @@ class Review:
                 found = _call_faults(self._apis[name], operation, action) if name in self._apis else []
                 yield from (replace(fault, path=("do", number, *fault.path)) for fault in found)
 
-    def together(self, written: Sequence[Reviewed]) -> Iterator[Problem]:
-        """What shows when sound rules are seen together."""
-        rules = [each.rule for each in written]
-        for number, fault in (*twice(rules), *circles(rules, self._apis), *unheard(rules, self._apis)):
-            yield written[number].problem(fault)
+    def together(self, rules: Sequence[Rule]) -> Iterator[tuple[int, Fault]]:
+        """What shows when sound rules are seen together: each with the number of its rule."""
+        yield from twice(rules)
+        yield from circles(rules, self._apis)
+        yield from unheard(rules, self._apis)
 
 
 def _expressions(rule: Rule, compiled: CompiledRule) -> Iterator[tuple[tuple[str | int, ...], Expression]]:

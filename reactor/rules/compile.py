@@ -6,15 +6,16 @@ and the workflows it runs exist is the configuration's to check, which sees rule
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from reactor.rules.actions import CompiledAction, compile_action
 from reactor.rules.cel import Choices, ExpressionError, Fault, Scope, template
 from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
-from reactor.rules.match import OR, Clause, CompiledRule, Condition, PatternError, all_hold, compile_match
+from reactor.rules.match import OR, Clause, CompiledRule, Condition, all_hold, compile_match, wrong_patterns
 from reactor.rules.model import Rule
-from reactor.yaml12 import expected_one_of, quoted, shown
+from reactor.yaml12 import ENOUGH, expected_one_of, quoted, shown
 
 Described = Callable[[Sequence[str]], tuple[Mapping[str, str], Choices]]
 """What the events of some types have: their fields with their simple types, and choices."""
@@ -91,10 +92,10 @@ def _clauses(
         for path, name in _names(patterns, at)
         if fields and name not in fields
     ]
-    try:
-        return compile_match(patterns), faults
-    except PatternError as error:
-        return (), [*faults, Fault((*at, *error.path), str(error))]
+    wrong = list(islice(wrong_patterns(patterns), ENOUGH))
+    names = {error.path[0] for error in wrong}
+    sound = {name: pattern for name, pattern in patterns.items() if name not in names and len(wrong) < ENOUGH}
+    return compile_match(sound), [*faults, *(Fault((*at, *error.path), str(error)) for error in wrong)]
 
 
 def compile_controls(rule: Rule, scope: Scope, described: Described) -> tuple[Controls, list[Fault]]:
@@ -116,7 +117,20 @@ def compile_controls(rule: Rule, scope: Scope, described: Described) -> tuple[Co
         enforce=rule.enforce,
         retry=Retry(rule.retry.attempts, rule.retry.backoff),
     )
-    return controls, [*faults, *found]
+    return controls, [*faults, *found, *_waits(rule)]
+
+
+def _waits(rule: Rule) -> Iterator[Fault]:
+    """What is wrong with how a rule waits."""
+    waits = {"for": rule.hold, "unless": rule.unless, "debounce": rule.debounce}
+    found = [name for name, value in waits.items() if value is not None]
+    if len(found) > 1:
+        words = " and ".join(f"`{name}`" for name in found)
+        message = f"found {words}, expected one of them: a rule waits once; make two rules of it"
+        yield Fault((found[-1],), message, key=True)
+    if rule.debounce and rule.debounce.at_most < rule.debounce.wait:
+        message = "found `at_most` shorter than `wait`, expected the longest time since a burst's first event"
+        yield Fault(("debounce",), message)
 
 
 def _key(written: str, path: tuple[str | int, ...], scope: Scope) -> tuple[Key | None, list[Fault]]:

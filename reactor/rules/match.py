@@ -133,6 +133,28 @@ def compile_match(patterns: Mapping[str, Any]) -> tuple[Clause, ...]:
     return _clauses(patterns, ())
 
 
+def wrong_patterns(patterns: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> Iterator[PatternError]:
+    """Everything that is wrong with the `match` of a rule."""
+    for name, pattern in patterns.items():
+        at = (*path, name)
+        items = list(enumerate(pattern)) if isinstance(pattern, list) else []
+        if name == OR and len(items) > 1 and all(isinstance(branch, dict) for branch in pattern):
+            for number, branch in items:
+                yield from wrong_patterns(branch, (*at, number))
+        elif name != OR and items:
+            for number, item in items:
+                yield from _refusal(_one, item, (*at, number))
+        else:
+            yield from _refusal(_clause, name, pattern, at)
+
+
+def _refusal(build: Callable[..., object], *arguments: Any) -> Iterator[PatternError]:
+    try:
+        build(*arguments)
+    except PatternError as error:
+        yield error
+
+
 def _clauses(patterns: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[Clause, ...]:
     return tuple(_clause(name, pattern, (*path, name)) for name, pattern in patterns.items())
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reactor.rules.durations import Duration, milliseconds
 from reactor.store.keys import MAIN
@@ -14,8 +14,19 @@ Name = Annotated[
 """Names stand in keys, labels and job ids."""
 
 
+MOST_ACTIONS = 100
+"""Actions that a rule may have: each is a job, and all of them are made in one step."""
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _bounded(value: Any) -> Any:
+    """A list of actions, before any of them is looked at."""
+    if isinstance(value, list) and len(value) > MOST_ACTIONS:
+        raise ValueError(f"found {len(value)} actions, expected at most {MOST_ACTIONS}: make several rules of it")
+    return value
 
 
 class Model(BaseModel):
@@ -123,14 +134,6 @@ class Debounce(Model):
     wait: Duration = Field(description="How long nothing has to come.")
     at_most: Duration = Field(description="How long after the first event at the latest.")
 
-    @model_validator(mode="after")
-    def _ceiling_is_above(self) -> "Debounce":
-        if self.at_most < self.wait:
-            raise ValueError(
-                "found `at_most` shorter than `wait`, expected the longest time since a burst's first event"
-            )
-        return self
-
 
 class Retry(Model):
     """How the jobs of a rule are tried again, where it differs from REACTOR_ATTEMPTS and REACTOR_BACKOFF."""
@@ -166,19 +169,9 @@ class Rule(Model):
     stale: Literal["skip", "run"] = Field("skip", description="What to do of a change of state that is outdated.")
     enforce: Literal["on", "shadow", "off"] = Field("on", description="`shadow`: decide and record, and do nothing.")
     retry: Retry = Retry()
-    do: list[AnyAction] = Field(
+    do: Annotated[list[AnyAction], BeforeValidator(_bounded)] = Field(
         min_length=1, description="What follows, one after the other: `call`, `run`, `notify`, `emit` or `perform`."
     )
-
-    @model_validator(mode="after")
-    def _waits_once(self) -> "Rule":
-        waits = {"for": self.hold, "unless": self.unless, "debounce": self.debounce}
-        found = [f"`{name}`" for name, value in waits.items() if value is not None]
-        if len(found) > 1:
-            raise ValueError(
-                f"found {' and '.join(found)}, expected one of them: a rule waits once; make two rules of it"
-            )
-        return self
 
 
 class RuleFile(Model):

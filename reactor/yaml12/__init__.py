@@ -8,11 +8,12 @@ keys, and lets a few lines of anchors or merge keys grow without bound. Its comp
 So scalars are resolved here, from the parser's events, and reading stops at the first level too deep.
 """
 
-from reactor.yaml12.checking import validate
+from reactor.yaml12.checking import ENOUGH, validate
 from reactor.yaml12.reading import MAX_BYTES, MAX_DEPTH, Document, Path, Place, load
 from reactor.yaml12.words import expected_one_of, quoted, shown
 
 __all__ = [
+    "ENOUGH",
     "MAX_BYTES",
     "MAX_DEPTH",
     "Document",

@@ -17,6 +17,9 @@ from reactor.yaml12.words import one_of, quoted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
+ENOUGH = 500
+"""Errors in one file that are told: who wrote it knows by then, and each of thousands would have to be put into words."""
+
 # What people call the types; for other errors pydantic's own words are used.
 _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "a mapping"),
@@ -38,7 +41,7 @@ def validate(document: Document, model: type[Model]) -> Model:
     try:
         return model.model_validate(document.data)
     except ValidationError as invalid:
-        raise ConfigError(*_problems(document, model, invalid.errors(include_url=False))) from None
+        raise ConfigError(*_problems(document, model, invalid.errors(include_url=False)[:ENOUGH])) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,15 @@ BAD = {
         b"rules:\n" + b"".join((NEVER % (n, n)).encode() for n in range(500)),
         "never true whatever id, newState and oldState are",
     ),
+    "thousands of actions that are none": (
+        with_("    do:\n", "    do:\n" + "".join(f"      - {{a{n}: 1}}\n" for n in range(13_000))),
+        "r.yaml:6:7: found 13001 actions, expected at most 100: make several rules of it",
+    ),
+    "thousands of rules that are none": (b"rules:\n" + b"  - {}\n" * 35_000, "r.yaml:2:5: found no 'do'"),
+    "thousands of operators that are none": (
+        with_("newState: ready", f"name: [{', '.join(['{prefx: a}'] * 15_000)}]"),
+        "found operator 'prefx', expected one of",
+    ),
     "branches without number": (
         with_("newState: ready", f"$or: [{', '.join(['{$or: [{name: a}, {name: b}]}'] * 4000)}], id: {{prefix: 5}}"),
         "r.yaml:4:",

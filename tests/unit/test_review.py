@@ -148,6 +148,16 @@ def test_an_event_of_any_api_may_have_the_states_of_each(tmp_path: Path) -> None
     assert said(tmp_path, rule(on='"*.state.updated"', match="{newState: [ready, running]}")) == []
 
 
+def test_hundreds_of_warnings_keep_no_rule_out_of_force(tmp_path: Path) -> None:
+    said(tmp_path, *(rule(f"r-{number}", when="1 < 2") for number in range(600)))
+
+    found = inspect(tmp_path / "config")
+
+    assert len(found.problems) > 600
+    assert found.config
+    assert len(found.config.rules.rules) == 600
+
+
 REPLACING = "daytona.replaceLabels\n        parameters: {sandboxIdOrName: s}\n        body: "
 
 
