@@ -19,6 +19,7 @@ from reactor.workflows import model
 from reactor.workflows.criteria import Criterion, compile_criterion
 from reactor.workflows.document import DEFAULT_RETRIES, Action, Body, OperationRef, Parameter
 from reactor.workflows.expressions import (
+    BARE,
     Context,
     ExpressionError,
     Literal,
@@ -38,7 +39,35 @@ Thing = TypeVar("Thing")
 _QUALIFIED: Final = re.compile(r"\{?\$sourceDescriptions\.(?P<source>[\w-]+)\.(?P<id>[^{}#]+)\}?")
 _POINTED: Final = re.compile(r"\{?\$sourceDescriptions\.(?P<source>[\w-]+)(?P<url>\.url)?\}?#(?P<pointer>/.*)")
 _SINGULAR: Final = re.compile(r"\$((?:\.[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]*'\])*)")
+_UNQUOTED: Final = re.compile(rf'(?P<quoted>"(?:[^"\\]|\\.)*")|\{{(?P<braced>\$[^{{}}]+)\}}|(?P<bare>{BARE})')
 NOTHING: Final[Template] = Literal(None)
+
+
+def _in_quotes(found: re.Match[str]) -> str:
+    """An expression in a JSON text as a JSON text of its own, which is nothing but that expression."""
+    return found["quoted"] or f'"{found["braced"] or found["bare"]}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A step's outputs as its own actions see them: `$steps.poll.outputs.state`, said by `poll`, is what the reply says.
+
+    So a poll that asks its output is seen to ask for the state.
+    """
+
+    step: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def said_by_reply(self, text: str) -> str:
+        """The text with each of them as the expression that gives it, where that is one whole expression."""
+        return re.sub(rf"\$steps\.{re.escape(self.step)}\.outputs\.([\w-]+)(#?)", self._expression, text)
+
+    def _expression(self, found: re.Match[str]) -> str:
+        given = self.outputs.get(found[1])
+        plain = isinstance(given, str) and given.startswith("$") and re.fullmatch(BARE, given)
+        if not plain or not isinstance(given, str):
+            return found[0]
+        return given if found[2] and "#" in given else given + found[2]
 
 
 @dataclass(slots=True)
@@ -79,14 +108,16 @@ class Compiler:
         """The outputs of a step or workflow."""
         return {name: self.value(value, (*path, name)) for name, value in raw.items()}
 
-    def criteria(self, raw: Sequence[model.Criterion], path: Path) -> tuple[Criterion, ...]:
-        """A list of conditions, all of which must hold."""
-        compiled = (self._criterion(criterion, (*path, number)) for number, criterion in enumerate(raw))
+    def criteria(self, raw: Sequence[model.Criterion], path: Path, own: "Own | None" = None) -> tuple[Criterion, ...]:
+        """A list of conditions, all of which must hold; `own` are the outputs of the step that they follow."""
+        compiled = (self._criterion(criterion, (*path, number), own or Own()) for number, criterion in enumerate(raw))
         return tuple(criterion for criterion in compiled if criterion)
 
-    def _criterion(self, raw: model.Criterion, path: Path) -> Criterion | None:
+    def _criterion(self, raw: model.Criterion, path: Path, own: "Own") -> Criterion | None:
         def compiled() -> Criterion:
-            return compile_criterion(raw.condition, raw.kind, raw.context, self.note_at((*path, "condition")))
+            context = None if raw.context is None else own.said_by_reply(raw.context)
+            note, condition = self.note_at((*path, "condition")), own.said_by_reply(raw.condition)
+            return replace(compile_criterion(condition, raw.kind, context, note), condition=raw.condition)
 
         return self._tried(compiled, (*path, "condition"), None)
 
@@ -110,14 +141,16 @@ class Compiler:
         value = raw.value if overridden else found.value
         return Parameter(found.name, found.in_ or "", self.value(value, (*path, "value")))
 
-    def actions(self, raw: Sequence[model.Reusable | model.Action], path: Path, *, success: bool) -> tuple[Action, ...]:
-        """A list of success or failure actions, references resolved."""
+    def actions(
+        self, raw: Sequence[model.Reusable | model.Action], path: Path, *, success: bool, own: "Own | None" = None
+    ) -> tuple[Action, ...]:
+        """A list of success or failure actions, references resolved; `own` are the outputs of their step."""
         kind = "successActions" if success else "failureActions"
         known = self.components.success_actions if success else self.components.failure_actions
         found = ((self._resolved(item, kind, known, (*path, n)), (*path, n)) for n, item in enumerate(raw))
-        return tuple(self._action(action, place, success) for action, place in found if action)
+        return tuple(self._action(action, place, success, own) for action, place in found if action)
 
-    def _action(self, raw: model.Action, path: Path, success: bool) -> Action:
+    def _action(self, raw: model.Action, path: Path, success: bool, own: "Own | None") -> Action:
         targets = [target for target in (raw.step_id, raw.workflow_id) if target]
         allowed = {"end": (0,), "goto": (1,), "retry": (0, 1)}[raw.type]
         if len(targets) not in allowed:
@@ -128,7 +161,7 @@ class Compiler:
         return Action(
             name=raw.name,
             kind=raw.type,
-            criteria=self.criteria(raw.criteria, (*path, "criteria")),
+            criteria=self.criteria(raw.criteria, (*path, "criteria"), own),
             step=raw.step_id,
             workflow=raw.workflow_id and local_workflow(raw.workflow_id),
             after=raw.retry_after or 0.0,
@@ -148,15 +181,18 @@ class Compiler:
         return known[name]
 
     def body(self, raw: model.RequestBody | None, path: Path) -> Body | None:
-        """A request body. A JSON text is read now, so that no value can break out of its quotes later."""
+        """A request body. A JSON text is read now, so that no value can break out of its quotes later.
+
+        Expressions outside of quotes keep the type of their values.
+        """
         if raw is None:
             return None
         kind, payload = raw.content_type or "application/json", raw.payload
         if isinstance(payload, str) and "json" in kind and payload.lstrip()[:1] in ("{", "["):
             try:
-                payload = json.loads(payload)
-            except ValueError:
-                self.note_at((*path, "payload"))("found a text that is no JSON yet; the standard form is quoted JSON")
+                payload = json.loads(_UNQUOTED.sub(_in_quotes, payload))
+            except ValueError as error:
+                self.note_at((*path, "payload"))(f"found a text that is no JSON ({error}): it is sent as it is")
         replacements = (
             (self._pointer(item, (*path, "replacements", n)), self.value(item.value, (*path, "replacements", n)))
             for n, item in enumerate(raw.replacements)

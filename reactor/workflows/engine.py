@@ -236,7 +236,7 @@ def _without_moved(run: Run, poll: Poll, operation: Operation, context: Context)
     """The resource has arrived: from here on every sighting is evidence."""
     named = context.request.path.get(operation.by), id_in(poll.kind, context.response.body)
     over = {f"{poll.kind.name}/{name}" for name in named}
-    return replace(run, moved={name: at for name, at in run.moved.items() if name not in over})
+    return replace(run, moved={name: at for name, at in run.moved.items() if name not in over}, because="")
 
 
 def _timed_out(moment: Moment, run: Run) -> Run:

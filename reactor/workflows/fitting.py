@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from reactor.workflows.apis import Operation, Slot
 from reactor.workflows.document import Body, Parameter, Step
-from reactor.workflows.expressions import Literal, Template, Tree
+from reactor.workflows.expressions import Literal, Template, Text, Tree
 from reactor.yaml12 import expected_one_of
 
 NEARLY: Final = 0.8
@@ -84,6 +84,8 @@ Place = tuple[str | int, ...]
 def _misfits(body: Body, operation: Operation) -> Iterator[str]:
     """Where a body can't fit its schema, whatever its expressions come to."""
     value, holes = _sketch(body.payload, ())
+    if isinstance(body.payload, Text) and len(body.payload.parts) > 1:
+        value, holes = "", []  # a text, whatever it says
     if operation.misfits is None or body.replacements or () in holes:
         return
     for place, message, word in operation.misfits(value):

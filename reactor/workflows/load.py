@@ -14,7 +14,7 @@ from typing import Any
 from reactor import yaml12
 from reactor.errors import ConfigError, Problem
 from reactor.workflows import model
-from reactor.workflows.compiling import Compiler, local_workflow
+from reactor.workflows.compiling import Compiler, Own, local_workflow
 from reactor.workflows.document import Action, Document, Parameter, Source, Step, Workflow
 from reactor.workflows.inputs import flattened
 from reactor.workflows.references import Checker, in_order
@@ -97,8 +97,9 @@ class _Loader:
         parameters = compiler.parameters(raw.parameters, (*path, "parameters"))
         if not raw.workflow_id and any(not parameter.where for parameter in parameters):  # of a reusable one
             compiler.refuse((*path, "parameters"), 'found no "in", expected path, query, header or cookie')
-        success = compiler.actions(raw.on_success, (*path, "onSuccess"), success=True)
-        failure = compiler.actions(raw.on_failure, (*path, "onFailure"), success=False)
+        own = Own(raw.step_id, raw.outputs)
+        success = compiler.actions(raw.on_success, (*path, "onSuccess"), success=True, own=own)
+        failure = compiler.actions(raw.on_failure, (*path, "onFailure"), success=False, own=own)
         return Step(
             id=raw.step_id,
             place=self.yaml.values[path],
@@ -110,7 +111,7 @@ class _Loader:
             depends_on=tuple(self._step_dependency(text, workflow_id) for text in raw.depends_on),
             parameters=_overriding(inherited.parameters, parameters) if not raw.workflow_id else parameters,
             body=compiler.body(raw.request_body, (*path, "requestBody")),
-            criteria=compiler.criteria(raw.success_criteria, (*path, "successCriteria")),
+            criteria=compiler.criteria(raw.success_criteria, (*path, "successCriteria"), own),
             on_success=_own_actions(raw.step_id, inherited.success, success),
             on_failure=_own_actions(raw.step_id, inherited.failure, failure),
             outputs=compiler.outputs(raw.outputs, (*path, "outputs")),

@@ -112,6 +112,7 @@ class Moment:
         step = step_of(self.program, run)
         if choice.succeeded:
             run = with_outputs(run, step, context)
+            context = replace(context, steps=run.top.outputs)
         if choice.action:
             return self._perform(run, step, choice.action, context, choice.succeeded)
         if choice.succeeded:

@@ -205,6 +205,7 @@ SLIPS = """
 - {stepId: b, operationId: createSandbox, requestBody: {payload: {volumes: [{mountPath: /data}], public: yes}}}
 - {stepId: c, operationPath: "{$sourceDescriptions.described.url}#/paths/~1sandboxs~1{id}/get"}
 - {stepId: d, operationId: startSandbox}
+- {stepId: e, operationId: createVolume, requestBody: {payload: 'name: {$inputs.name}'}}
 """.replace("*ID", "{name: sandboxIdOrName, in: path, value: x}")
 
 
@@ -216,6 +217,7 @@ SLIPS = """
         "8:5: step 'b': body.public: found a string, expected boolean",
         "9:5: step 'c': found 'GET /sandboxs/{id}', expected one of .*did you mean",
         "10:5: step 'd': found no parameter 'sandboxIdOrName', expected it in path",
+        "11:5: step 'e': body: found a string, expected object",
     ],
 )
 def test_a_step_that_could_never_be_called_is_refused(said: str) -> None:

@@ -119,13 +119,24 @@ def test_a_broken_selector_of_a_parameter_is_refused() -> None:
     assert "type jsonpath or jsonpointer" in refusals(arazzo(steps))[0]
 
 
-def test_a_text_that_is_no_json_yet_is_sent_as_text_and_noted() -> None:
-    found = document("- {stepId: one, operationId: a, requestBody: {payload: '{\"n\": {$inputs.n}}'}}")
+def test_expressions_in_a_json_text_keep_their_types_outside_of_quotes_and_break_out_of_none() -> None:
+    payload = """{"n": {$inputs.n}, "o": $inputs.o, "t": "{$inputs.t}", "of": "n: {$inputs.n}", "no": {$inputs.no}}"""
+    found = document(f"- {{stepId: one, operationId: a, requestBody: {{payload: '{payload}'}}}}")
 
     body = found.workflows["main"].step("one").body
     assert body
-    assert body.payload.render(Context(inputs={"n": 5})) == '{"n": 5}'
-    assert "found a text that is no JSON yet; the standard form is quoted JSON" in [m for _, m in warnings_of(found)]
+    given = {"n": 5, "o": {"a": [1]}, "t": 'x", "n": "y'}
+    assert body.payload.render(Context(inputs=given)) == {**given, "of": "n: 5"}
+
+
+def test_a_json_text_that_is_none_is_noted_and_sent_as_it_is() -> None:
+    found = document("- {stepId: one, operationId: a, requestBody: {payload: '{\"n\": {$inputs.n}'}}")
+
+    body = found.workflows["main"].step("one").body
+    assert body
+    assert body.payload.render(Context(inputs={"n": 5})) == '{"n": 5'
+    [(_, note)] = [each for each in warnings_of(found) if "no JSON" in each[1]]
+    assert "it is sent as it is" in note
 
 
 @pytest.mark.parametrize(

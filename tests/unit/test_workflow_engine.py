@@ -266,8 +266,10 @@ def test_a_cycle_of_reads_waits_and_then_begins_again() -> None:
     story.replied({"state": "creating"})
     assert story.wait.step == "poll"
 
+    assert story.run.because == "the volume is creating"
+
     story.observed("ready")
-    assert story.call.step == "first"
+    assert (story.call.step, story.run.because) == ("first", "")
 
 
 def test_a_poll_whose_criteria_look_deeper_reads_after_each_event() -> None:

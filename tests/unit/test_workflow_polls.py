@@ -310,3 +310,26 @@ def test_a_loop_until_404_waits_for_the_end_of_the_resource(rest: str) -> None:
 )
 def test_a_loop_until_it_is_there_is_no_poll(rest: str) -> None:
     assert poll_of(program(f"- {READ}\n  {rest}")) is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "condition"),
+    [
+        ("{now: $response.body#/state}", "{condition: $steps.poll.outputs.now == 'ready'}"),
+        ("{all: $response.body}", "{condition: $steps.poll.outputs.all#/state == 'ready'}"),
+        ("{all: $response.body}", "{context: $steps.poll.outputs.all, type: jsonpath, condition: $.state == 'ready'}"),
+        ("{now: $response.body#/state}", "{condition: \"'{$steps.poll.outputs.now}' == 'ready'\"}"),
+    ],
+)
+@pytest.mark.parametrize("by", ["successCriteria", "onSuccess"])
+def test_a_poll_that_asks_its_own_outputs_asks_for_the_state(outputs: str, condition: str, by: str) -> None:
+    rest = {
+        "successCriteria": f"successCriteria: [{condition}]\n  onFailure: [{{name: again, type: retry}}]",
+        "onSuccess": f"onSuccess: [{{name: go, type: end, criteria: [{condition}]}}, "
+        "{name: not, type: goto, stepId: poll}]",
+    }[by]
+
+    poll = poll_of(program(f"- {READ}\n  outputs: {outputs}\n  {rest}"))
+
+    assert outcomes(poll)["ready"] == "leaves"
+    assert outcomes(poll)["creating"] == "stays"

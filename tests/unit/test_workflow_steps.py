@@ -289,3 +289,26 @@ def test_the_request_can_be_read_by_criteria_and_outputs() -> None:
     story.replied({}, 200, **{"content-type": "text/plain"})
 
     assert story.end.outputs == {"trace": "5", "q": "x", "type": "text/plain"}
+
+
+def test_what_a_step_leads_to_is_given_its_own_outputs() -> None:
+    story = Story(
+        program(
+            """
+            - stepId: one
+              operationId: createVolume
+              outputs: {id: $response.body#/id}
+              onSuccess:
+              - {name: on, type: goto, workflowId: other, parameters: [{name: volume, value: $steps.one.outputs.id}]}
+            """,
+            rest="""
+            - workflowId: other
+              steps:
+              - {stepId: two, operationId: getVolume, parameters: [{name: volumeId, in: path, value: $inputs.volume}]}
+            """,
+        )
+    )
+
+    story.replied({"id": "vol-1"})
+
+    assert story.call.parameters["path"] == {"volumeId": "vol-1"}
