@@ -44,11 +44,11 @@ def explain(event: str, rule: str, config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(value)
     else:
-        print_text(lines(value))
+        print_text(lines(value, rule))
 
 
-def lines(value: Mapping[str, Any]) -> Iterator[str]:
-    """An explanation for people."""
+def lines(value: Mapping[str, Any], rule: str = "") -> Iterator[str]:
+    """An explanation for people; of one `rule` if it is given."""
     event, revision = value["event"], value["revision"]
     yield f"{event['id']}  {event['type']}  {event['resource'] or ''}".rstrip()
     yield f"accepted {clock(event['accepted'])} at {event['entry']} by {event['origin']}; {event['verdict'] or 'no verdict'}:"
@@ -60,10 +60,10 @@ def lines(value: Mapping[str, Any]) -> Iterator[str]:
         yield "  the rules of then are kept no longer: what follows is by those of now"
     for replay in value["replays"]:
         yield f"  replayed as {replay['entry']} by {replay['by']}"
-    for rule in value["rules"]:
-        yield from _rule(rule)
+    for each in value["rules"]:
+        yield from _rule(each)
     if not value["rules"]:
-        yield "no rule asks for events of this type"
+        yield f"{rule} is not on events of this type" if rule else "no rule is on events of this type"
     for fault in value["faults"]:
         yield f"fault: {fault}"
 

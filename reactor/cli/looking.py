@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import click
 
@@ -49,20 +49,25 @@ def looked(config: Path | None, look: Callable[[Store], Awaitable[Seen]]) -> See
 
 
 async def known(store: Store, config: Path | None) -> Config:
-    """The configuration here; while that can't be used, the one that the processes run, and a warning.
+    """The configuration in force: that which the processes run; where none lives, the one here.
 
-    Raises ConfigError when no process runs one, StoreUnavailable.
+    It is said where that is not what is here. Raises ConfigError when no process runs one and that here can't be used,
+    StoreUnavailable.
     """
     try:
-        return loaded(config)
+        here, broken = loaded(config), None
     except ConfigError as error:
-        found = await in_force(store)
-        if found is None:
-            raise
-        click.echo(
-            f"warning: {error.problems[0]}; what follows is by the revision in force, {found.revision}", err=True
-        )
-        return found
+        here, broken = None, error
+    try:
+        found = await in_force(store, here)
+    except ConfigError:  # made by another version of the reactor
+        found = None
+    if found is None and broken:
+        raise broken
+    if found is not None and found is not here:
+        why = str(broken.problems[0]) if broken else "what is here is not in force"
+        click.echo(f"warning: {why}; what follows is by the revision in force, {found.revision}", err=True)
+    return found or cast(Config, here)
 
 
 def completing(names: Callable[[Store], Awaitable[Iterable[str]]]) -> Completion:

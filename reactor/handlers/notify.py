@@ -14,12 +14,10 @@ from reactor.apis.policy import REFUSED_KEY_PAUSE
 from reactor.errors import ConfigError, TemporaryError
 from reactor.handlers.call import again
 from reactor.handlers.context import Context
+from reactor.store.brakes import TARGETS
 from reactor.store.ledger import Ending, Row
 
 log = structlog.get_logger("reactor.notify")
-
-TARGETS = "targets/"
-"""What the gates of targets are named after; no API has such a name. Nobody waits at one: it is how many find out as one."""
 
 PATIENCE = 60.0
 """Seconds that one telling may take; services answer within a few."""

@@ -4,7 +4,7 @@ Owns what counts as wrong. What is shown of one thing belongs to the module of t
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from reactor.config import Config
 from reactor.operator.brakes import resuming
 from reactor.queue import Standing, standings
 from reactor.reload import kept_config
+from reactor.store.brakes import TARGETS
 from reactor.store.figures import Figures, read_figures
 from reactor.store.logged import Logged
 from reactor.store.revisions import Process
@@ -61,6 +62,8 @@ class Seen:
     newest: Logged | None
     heard: Mapping[str, int | None]
     gates: Mapping[str, str]
+    untold: Mapping[str, str]
+    """Targets at which nobody can be told anything, and why."""
     config: Config | None
     queues: Sequence[Standing]
     refused: Sequence[str] = field(default=())
@@ -96,6 +99,7 @@ async def look(store: Store, config: Config | None, refused: Sequence[str] = ())
         newest[0] if newest else None,
         {source: await store.reconciles.heard(source) for source in sources},
         {gate: why for api in apis for gate, why in (await _closed(store, api)).items()},
+        await _untold(store, config.targets if config else ()),
         config,
         await standings(store.redis, store.keys.instance),
         refused,
@@ -104,6 +108,11 @@ async def look(store: Store, config: Config | None, refused: Sequence[str] = ())
 
 async def _closed(store: Store, api: Api) -> dict[str, str]:
     return await store.brakes.closed_gates(api.name, *api.openapi.operations)
+
+
+async def _untold(store: Store, targets: Iterable[str]) -> dict[str, str]:
+    closed = await store.brakes.closed_gates(TARGETS, *targets)
+    return {gate.removeprefix(f"{TARGETS}."): why for gate, why in closed.items()}
 
 
 def judged(seen: Seen) -> list[Line]:
@@ -237,6 +246,11 @@ def _brakes(seen: Seen) -> Iterator[Line]:
         level: Level = "note" if "." in gate else "wrong"
         says = f"no call is made to {gate} now, jobs wait: {reason}"
         yield Line("gates", level, says, _key_of(seen, gate) if level == "wrong" else "")
+    for target, reason in seen.untold.items():
+        says = f"nobody can be told anything at {target}, jobs wait: {reason}"
+        yield Line(
+            "targets", "wrong", says, "mend its URL (config/targets.yaml names the secret): jobs go on by themselves"
+        )
     for pause in seen.figures.pauses:
         why = f" ({pause.reason})" if pause.reason else ""
         says = f"{pause.scope} since {seen.since(pause.at)} by {pause.by}{why}, holds {pause.held} jobs"

@@ -38,10 +38,12 @@ def judge(config: Config, example: Example) -> Judged:
         return Judged(example.name, unknown)
     rehearsal = Rehearsal(config, BEGIN, example.results)
     try:
+        at_once: list[Mapping[str, Any]] = []
         for number, step in enumerate(example.events):
             rehearsal.wait(rehearsal.now + (step.after or 0))
+            at_once = [*(() if step.after else at_once), step.payload]
             if step.event:
-                rehearsal.hear(_entry(config, step, number, rehearsal.now))
+                rehearsal.hear(_entry(config, step, number, rehearsal.now, at_once.index(step.payload)))
     except DeliveryRejected as error:
         return Judged(example.name, ((f"an event is none: {error.detail}",),))
     faults = tuple((fault,) for fault in rehearsal.faults)
@@ -66,12 +68,15 @@ def _unknown_results(config: Config, results: Results) -> Iterator[str]:
             )
 
 
-def _entry(config: Config, step: Step, number: int, now: int) -> Entry:
-    """An event as it would be accepted. One of a type that no source sends is one that a rule has emitted."""
+def _entry(config: Config, step: Step, number: int, now: int, order: int) -> Entry:
+    """An event as it would be accepted. One of a type that no source sends is one that a rule has emitted.
+
+    Events between which no time passes are a millisecond apart, in their `order`; one that is there twice is a repeat.
+    """
     source = next((name for name in config.source_entries if _sends(config, name, step.event)), None)
     organization = config.source_entries[source].organization.read() if source else ""
     organization = organization or "an-organization"
-    told = {**_times(config, source, step.event, iso(now)), "organizationId": organization, **step.payload}
+    told = {**_times(config, source, step.event, iso(now + order)), "organizationId": organization, **step.payload}
     place, name, body = f"{now}-{number}", f"event-{number + 1}", orjson.dumps(told)
     if source is None:
         return Entry(place, OURSELVES, name, organization, body, "emit")
@@ -127,10 +132,12 @@ def _why_not(rehearsal: Rehearsal, rule: str) -> Iterator[str]:
     for heard, decision in put:
         yield f"  {heard.event.id}, {heard.event.type}, {heard.verdict.verdict}:"
         yield from (f"    {line}" for line in clauses(decision))
-    for outcome in rehearsal.outcomes:
-        if outcome.rule == rule and outcome.outcome != "planned":
-            yield f"  then {outcome.outcome}:"
-            yield from (f"    {clause(finding, waits=outcome.outcome == 'waiting')}" for finding in outcome.findings)
+    said = [outcome for outcome in rehearsal.outcomes if outcome.rule == rule and outcome.outcome != "planned"]
+    for outcome in said:
+        yield f"  then {outcome.outcome}:"
+        yield from (f"    {clause(finding, waits=outcome.outcome == 'waiting')}" for finding in outcome.findings)
+    if said and said[-1].outcome == "waiting":
+        yield f"  the test ends {written(rehearsal.now - BEGIN)} after it began: let time pass, like `- after: 10m`"
 
 
 def clauses(decision: Decision) -> Iterator[str]:

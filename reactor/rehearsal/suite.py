@@ -32,9 +32,13 @@ class Checked:
 
 def run_tests(config: Config, directory: Path) -> list[Checked]:
     """Run every test of a directory. Raises ConfigError with everything that is wrong with the files themselves."""
+    return _run(config, _files(Directory(directory)))
+
+
+def _run(config: Config, files: Iterable[tuple[Document, ExampleFile]]) -> list[Checked]:
     return [
         Checked(document.file, document.values["tests", number][0], judge(config, example))
-        for document, file in _files(Directory(directory))
+        for document, file in files
         for number, example in enumerate(file.tests)
     ]
 
@@ -42,31 +46,38 @@ def run_tests(config: Config, directory: Path) -> list[Checked]:
 def inspect_with_tests(directory: Path) -> Inspection:
     """All that is wrong with a directory, its tests included: those that fail keep it out of force as any error does."""
     found = inspect(directory)
-    if found.config is None:
-        return found
     try:
-        failed = failures(run_tests(found.config, directory))
+        files = _files(Directory(directory))
+        failed = failures(_run(found.config, files)) if found.config else []
     except ConfigError as error:
         failed = list(error.problems)
     if not failed:
         return found
     shown = (replace(problem, message=masked(problem.message)) for problem in failed)
-    return Inspection(None, tuple(sorted((*found.problems, *shown))), {**found.texts, **_texts(Directory(directory))})
+    return Inspection(None, tuple(sorted({*found.problems, *shown})), {**found.texts, **_texts(Directory(directory))})
 
 
 def _texts(directory: Directory) -> dict[str, bytes]:
     """The files of tests that can be read, by the names that problems say."""
     texts = {}
-    for name in directory.names(f"rules/*{TESTS}"):
+    for name in _names(directory, []):
         with suppress(OSError):  # said already, as a problem
             texts[directory.place(name)] = directory.read(name)
     return texts
 
 
+def _names(directory: Directory, problems: list[Problem]) -> list[str]:
+    try:
+        return directory.names(f"rules/*{TESTS}")
+    except OSError as error:
+        problems.append(Problem(directory.place("rules"), 0, 0, f"can't be read: {error.strerror}"))
+        return []
+
+
 def _files(directory: Directory) -> list[tuple[Document, ExampleFile]]:
     files: list[tuple[Document, ExampleFile]] = []
     problems: list[Problem] = []
-    for name in directory.names(f"rules/*{TESTS}"):
+    for name in _names(directory, problems):
         try:
             document = load(directory.read(name), directory.place(name))
             files.append((document, validate(document, ExampleFile)))

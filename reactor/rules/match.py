@@ -60,6 +60,8 @@ class Clause:
     asked: Any
     _see: Callable[[Mapping[str, Any]], Any]
     _test: Test
+    fields: frozenset[str]
+    """The fields of the payload that it looks at."""
 
     def put_to(self, data: Mapping[str, Any]) -> Finding:
         """What this clause says of a payload."""
@@ -162,8 +164,15 @@ def _clauses(patterns: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[
 def _clause(name: str, pattern: Any, path: tuple[str | int, ...]) -> Clause:
     if name == OR:
         branches = _branches(pattern, path)
-        return Clause(name, pattern, lambda data: data, lambda data: any(all_hold(branch, data) for branch in branches))
-    return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, path))
+        named = {field for branch in branches for clause in branch for field in clause.fields}
+        return Clause(
+            name,
+            pattern,
+            lambda data: {field: data[field] for field in sorted(named) if field in data},
+            lambda saw: any(all_hold(branch, saw) for branch in branches),
+            frozenset(named),
+        )
+    return Clause(name, pattern, lambda data: data.get(name, ABSENT), _any_of(pattern, path), frozenset({name}))
 
 
 def _branches(pattern: Any, path: tuple[str | int, ...]) -> list[tuple[Clause, ...]]:

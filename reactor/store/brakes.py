@@ -19,6 +19,9 @@ from reactor.store.scripts import Scripts
 
 Kind = Literal["all", "api", "rule"]
 
+TARGETS = "targets/"
+"""What the gates of targets are named after; no API has such a name. Nobody waits at one: it is how many find out as one."""
+
 CHUNK = 500
 """Rows that one script lets go, so that it keeps nobody waiting."""
 

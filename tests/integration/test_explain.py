@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from reactor.operator.events import event_found
 from reactor.operator.explain import explain, explanation_value
 from reactor.reload import Live
 from reactor.store.brakes import Scope
+from reactor.store.revisions import Process
 
 RULES = """\
 rules:
@@ -251,6 +253,31 @@ async def test_a_shell_completes_what_explain_replay_and_backtest_ask_for(
     assert cli.completed(f"replay {entry[:5]}") == [f"plain,{entry}"]
     assert cli.completed("replay --type volume.s") == ["plain,volume.state.updated"]
     assert cli.completed(f"backtest {directory.parent}/con") == [f"dir,{directory.parent}/con"]
+
+
+async def test_what_is_explained_is_by_the_rules_that_processes_run_whatever_is_here(
+    opened: Opened, configured: Callable[..., Path]
+) -> None:
+    config = load_config(configured())
+    await decided(opened, config, volume("error", name="data-1"))
+    running = Process("work-1", "work", "a-host", config.revision, 0.0, 2)
+    await opened.store.revisions.report(running, time.time())
+    cli = Commands(opened, {"REACTOR_CONFIG": str(configured(RULES.replace("error", "ready"), "new"))})
+
+    told = cli("explain", "msg_0", "--rule", "again")
+
+    assert f"in force now: {config.revision}\n" in told.stdout
+    assert "by the rules of now" not in told.stdout
+    assert f"what is here is not in force; what follows is by the revision in force, {config.revision}" in told.stderr
+
+
+async def test_a_rule_that_is_not_on_an_event_is_said_to_be_so(opened: Opened, configured: Callable[..., Path]) -> None:
+    directory = configured(RULES + "  - {name: third, on: sandbox.created, do: [{notify: ops-slack, text: x}]}\n")
+    await decided(opened, load_config(directory), volume("error", name="data-1"))
+
+    told = Commands(opened, {"REACTOR_CONFIG": str(directory)})("explain", "msg_0", "--rule", "third")
+
+    assert told.stdout.endswith("third is not on events of this type\n")
 
 
 CHAIN = """\

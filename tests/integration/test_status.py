@@ -19,7 +19,7 @@ from reactor.config import load_config
 from reactor.operator.status import Line, Seen, judged, look
 from reactor.queue import JobQueue, Ticket
 from reactor.reload import ACCEPT, CHECK, Told
-from reactor.store.brakes import Scope
+from reactor.store.brakes import TARGETS, Scope
 from reactor.store.reconciles import Mark
 from reactor.store.revisions import Process
 
@@ -87,6 +87,10 @@ async def _gate(opened: Opened) -> None:
     await opened.store.brakes.close_gate("daytona", "getVolume answered 401: key refused", 600)
 
 
+async def _untold(opened: Opened) -> None:
+    await opened.store.brakes.close_gate(TARGETS, "secret OPS_SLACK_URL is empty", 600, operation="ops-slack")
+
+
 async def _silent(opened: Opened) -> None:
     await opened.store.reconciles.keep("daytona", Mark(), Mark(1, 1, 3, silent=True))
 
@@ -111,6 +115,12 @@ WRONG: dict[str, tuple[Callable[[Opened], Awaitable[None]], str, str, str]] = {
     "an event is set aside": (_aside, "events", "1 are set aside", "reactor events ls --aside"),
     "no dispatcher decides": (_undecided, "events", "nobody has decided on", "reactor dispatch"),
     "a key is refused": (_gate, "gates", "answered 401: key refused", "DAYTONA_API_KEY"),
+    "a target has no URL": (
+        _untold,
+        "targets",
+        "told anything at ops-slack, jobs wait: secret OPS_SLACK_URL is empty",
+        "config/targets.yaml",
+    ),
     "webhooks are silent": (_silent, "webhooks of daytona", "no webhook comes", "at the provider"),
     "deliveries are signed by another secret": (_forged, "webhooks of daytona", "14 refused (no_match)", "the secret"),
     "deliveries are of another organization": (

@@ -7,6 +7,7 @@ import pytest
 from conftest import CONFIG
 
 from reactor.config import inspect
+from reactor.rehearsal.suite import inspect_with_tests
 
 CALL = 'call: daytona.getVolume\n        parameters: {volumeId: "${event.id}"}'
 
@@ -144,3 +145,14 @@ def test_the_list_of_rules_may_be_mistyped_itself(tmp_path: Path) -> None:
         "1:1: found no 'rules'",
         "4:13: found 'nme'",
     ]
+
+
+def test_a_test_that_is_none_is_told_beside_the_rules_that_are_wrong(tmp_path: Path) -> None:
+    said(tmp_path, f"  - name: r\n    on: volume.created\n    match: {{nme: a}}\n    do:\n      - {CALL}\n")
+    (tmp_path / "config" / "rules" / "r.test.yaml").write_text(
+        "tests:\n  - {nme: it, events: [], expect: []}\n", "utf-8"
+    )
+
+    found = inspect_with_tests(tmp_path / "config").problems
+
+    assert {f"{Path(each.file).name}:{each.line}" for each in found} == {"r.yaml:4", "r.test.yaml:2"}

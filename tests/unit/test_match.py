@@ -70,6 +70,14 @@ def test_an_or_holds_when_every_clause_of_one_branch_does() -> None:
     assert not clause.put_to({}).held
 
 
+def test_an_or_says_it_saw_the_fields_that_its_branches_ask_for() -> None:
+    [clause] = compile_match({"$or": [{"a": 1}, {"$or": [{"b": {"exists": False}}, {"c": 1}]}]})
+
+    found = clause.put_to({"a": 2, "c": 3, "d": 4})
+
+    assert (found.saw, found.held) == ({"a": 2, "c": 3}, True)
+
+
 @pytest.mark.parametrize(
     ("match", "path", "message"),
     [

@@ -97,6 +97,7 @@ def test_what_follows_is_what_is_expected(tmp_path: Path, events: str, expect: s
     [
         (STARTED, "[{rule: stuck}]", 'failed newState: asked ["starting","restoring"], saw started'),
         (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "then waiting:"),
+        (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "the test ends 9m after it began: let time pass"),
         (f"{STARTING}, {{after: 9m}}", "[{rule: stuck}]", "waits  for: 10m, until 2026-01-01T00:10:00"),
         (
             f"{STARTING}, {{after: 1m}}, {STARTED}, {{after: 1h}}",
@@ -121,6 +122,14 @@ def test_an_expectation_that_is_not_met_says_why(tmp_path: Path, events: str, ex
     [test] = run_one(tmp_path, events, expect)
 
     assert any(said in line for failure in test.judged.failures for line in failure), test.judged.failures
+
+
+def test_events_between_which_no_time_passes_happened_in_their_order(tmp_path: Path) -> None:
+    created = "{event: volume.created, id: v, name: data, state: pending_create}"
+
+    [test] = run_one(tmp_path, f"{created}, {LOST}, {{after: 1m}}", LOST_JOBS)
+
+    assert test.judged.failures == ()
 
 
 CHAINED = """\
