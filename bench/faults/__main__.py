@@ -21,7 +21,7 @@ from bench.faults.table import FAULTS, NOT_CAUSED, Fault
 AT_ONCE = 14
 """Cases of each side that run at once: most of their time they wait."""
 
-LONGEST = 240.0
+LONGEST = 480.0
 """Seconds after which a case is given up, and said to be."""
 
 

@@ -22,7 +22,7 @@ from bench.faults.stock import effects
 from reactor.embedded import Fsync
 
 DEFAULTS = {"REACTOR_LEASE": "15", "REACTOR_SWEEP_AFTER": "5", "REACTOR_TAKEOVER": "5", "REACTOR_BACKOFF": "2"}
-PATIENCE = 60.0
+PATIENCE = 120.0
 ENDS = {"done", "dead", "cancelled", "unknown"}
 
 

@@ -24,7 +24,7 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from bench.faults import jobs
-from bench.faults.stock import Cause, Judge, Trial, effects, one_job
+from bench.faults.stock import PATIENCE, Cause, Judge, Trial, effects, one_job
 
 READERS = 8
 
@@ -218,11 +218,11 @@ def abandoned(case: Trial) -> None:
     """A container is killed in the middle of a job, and nobody looks until RQ takes the job for abandoned."""
     one_job(jobs.takes_all_along, heir=False)(case)
     registry = StartedJobRegistry("q0", connection=case.redis)
-    case.until(lambda: registry.get_job_ids(cleanup=False) and _overdue(case, registry), 90)
+    assert case.until(lambda: _overdue(case, registry), 2 * PATIENCE), "the job was not abandoned"
 
 
 def _overdue(case: Trial, registry: StartedJobRegistry) -> bool:
-    return bool(case.redis.zcount(registry.key, 0, time.time() - 1))
+    return bool(case.redis.zcount(registry.key, 0, time.time() - 2))  # RQ counts in whole seconds
 
 
 def read_by_many(case: Trial) -> None:
@@ -244,8 +244,12 @@ def read_by_many(case: Trial) -> None:
 
 def queued_and_run(case: Trial) -> str:
     """How often it stood in the queue, and acted."""
-    case.until(lambda: case.queue().count == 0, 20)
-    time.sleep(5)
+
+    def over() -> bool:
+        return not case.queue().count and not case.redis.exists(f"rq:queue:{case.queue().name}:intermediate")
+
+    assert case.until(over, PATIENCE), "the queue was not emptied"
+    case.until(lambda: case.effects() > int(case.redis.get("queued") or 0), 5.0)
     return f"queued {int(case.redis.get('queued') or 0)} times, {effects(case.effects())}"
 
 
@@ -346,7 +350,7 @@ def foreign(data: bytes, *, as_json: bool) -> Cause:
         case.job = Job("foreign", connection=case.redis)
         case.work(json=as_json)
         case.struck = time.monotonic()
-        case.until(mark.exists, 8)
+        case.until(lambda: mark.exists() or case.status() in ("finished", "failed", "gone"), PATIENCE)
         case.redis.set("ran", int(mark.exists()))
 
     return cause
@@ -389,7 +393,7 @@ def huge(case: Trial) -> None:
 
 def memory(case: Trial) -> str:
     """What it took to be given the argument."""
-    case.until(lambda: case.status() in ("finished", "failed"), 60)
+    assert case.until(lambda: case.status() in ("finished", "failed"), PATIENCE), "nobody performed it"
     return f"{case.status()}; the process that performs it took {int(case.redis.get(jobs.PEAK) or 0) // 1024} MiB"
 
 

@@ -40,10 +40,16 @@ def listening(host: str, port: int, remedy: str = "REACTOR_HOST or REACTOR_PORT"
         raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}; choose another {remedy}") from error
 
 
-def most_open(requests: int) -> int:
-    """How many connections may be open for so many requests at once. Takes more files from the system, if it lets us."""
-    wanted = OPEN_FOR_EACH * requests + OTHER_FILES
-    return max(1, min(wanted, open_files(wanted)) - OTHER_FILES)
+def most_open(*requests: int, besides: int = 0) -> list[int]:
+    """How many connections each listener of a process may have open for so many requests at once.
+
+    Takes more files from the system, if it lets us; else they share what there is, so that no crowd at one listener leaves the
+    other without. `besides` are those that the process needs for its own calls.
+    """
+    wanted = [OPEN_FOR_EACH * each for each in requests]
+    files = besides + OTHER_FILES
+    left = open_files(sum(wanted) + files) - files
+    return [max(OPEN_FOR_EACH, min(each, each * left // sum(wanted))) for each in wanted]
 
 
 @dataclass
@@ -145,7 +151,10 @@ class Admission:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, stopped by our event instead of by its own signal handlers. `requests` may be under way at once."""
+    """uvicorn, stopped by our event instead of by its own signal handlers.
+
+    `requests` may be under way at once, `connections` be open.
+    """
 
     def __init__(
         self,
@@ -154,10 +163,11 @@ class Server(uvicorn.Server):
         on_listening: Callable[[str], None],
         *,
         requests: int,
+        connections: int,
         on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._admission = Admission(app, requests, on_refused)
-        room = Room(settings.body_timeout, most_open(requests))
+        room = Room(settings.body_timeout, connections)
         super().__init__(
             uvicorn.Config(
                 self._admission,

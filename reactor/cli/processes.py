@@ -92,7 +92,8 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
         web = Web(settings, store, live, deliveries)
         with listening(settings.host, settings.port) as listener, stop_on_signals() as stopping:
             parts = Parts("serve", settings, store, queue, live, stopping)
-            async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
+            public, private = most_open(settings.connections, OPERATIONS_REQUESTS)
+            async with _operated(settings, parts, private) as announced, asyncio.TaskGroup() as tasks:
 
                 def on_listening(url: str) -> None:
                     on_ready(f"reactor listens on {url}")
@@ -104,6 +105,7 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
                     create_app(web),
                     on_listening,
                     requests=settings.connections,
+                    connections=public,
                     on_refused=web.count_too_many,
                 )
                 tasks.create_task(server.run(listener, stopping))
@@ -112,13 +114,18 @@ async def run_web(settings: Settings, *, dispatch: bool, on_ready: OnReady) -> N
 
 
 @asynccontextmanager
-async def _operated(settings: Settings, parts: Parts) -> AsyncIterator[str]:
-    """The operations listener, from before the process works until after it ended; yields the line that says where."""
+async def _operated(settings: Settings, parts: Parts, connections: int) -> AsyncIterator[str]:
+    """The operations listener, from before the process works until after it ended; yields the line that says where.
+
+    So many `connections` may be open.
+    """
     port = settings.operations_port
     port = OPERATIONS_PORTS[parts.process] if port is None else port
     at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ended = asyncio.Event()
-    server = Server(settings, create_listener(parts), at.set_result, requests=OPERATIONS_REQUESTS)
+    server = Server(
+        settings, create_listener(parts), at.set_result, requests=OPERATIONS_REQUESTS, connections=connections
+    )
     with listening(settings.operations_host, port, "REACTOR_OPERATIONS_HOST or REACTOR_OPERATIONS_PORT") as listener:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(listener, ended))
@@ -134,7 +141,8 @@ async def run_dispatcher(settings: Settings, *, on_ready: OnReady) -> None:
     async with opened(settings) as (store, queue):
         with stop_on_signals() as stopping:
             parts = Parts("dispatch", settings, store, queue, live, stopping)
-            async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
+            [connections] = most_open(OPERATIONS_REQUESTS)
+            async with _operated(settings, parts, connections) as announced, asyncio.TaskGroup() as tasks:
                 _start_dispatcher(tasks, settings, live, store, queue, stopping)
                 tasks.create_task(_reloader(settings, live, store, "dispatch").run(stopping))
                 on_ready(f"reactor dispatches (revision {live.config.revision})")
@@ -159,16 +167,22 @@ def _reloader(
     return Reloader(live, settings.config, store, role=role, every=settings.reload, deliveries=deliveries)
 
 
-def _take_files(settings: Settings) -> None:
-    """A worker that asked for more calls at once than it may have files would fail them, and its jobs with them."""
-    needed = settings.concurrency + settings.watches + OTHER_FILES
-    if (allowed := open_files(needed + most_open(OPERATIONS_REQUESTS))) < needed:
+def _take_files(settings: Settings) -> int:
+    """How many connections a worker's listener may have; what the worker may call and watch at once is not among them.
+
+    One that asked for more calls at once than it may have files would fail them, and its jobs with them: it says so.
+    """
+    calls = settings.concurrency + settings.watches
+    needed = calls + OTHER_FILES
+    if (allowed := open_files(needed)) < needed:
         log.warning(
             "too few files",
             allowed=allowed,
             needed=needed,
             remedy="raise the limit on open files (`ulimit -Hn`), or lower REACTOR_CONCURRENCY or REACTOR_WATCHES",
         )
+    [connections] = most_open(OPERATIONS_REQUESTS, besides=calls)
+    return connections
 
 
 async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) -> None:
@@ -180,7 +194,7 @@ async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) 
     if queue_name not in (MAIN, *live.config.queues):
         found = expected_one_of(queue_name, (MAIN, *live.config.queues))
         raise ConfigError(f"--queue: {found} ({settings.config / 'queues.yaml'} declares them)")
-    _take_files(settings)
+    connections = _take_files(settings)
     client = ApiClient(connections=settings.concurrency, private=settings.private)
     polls = ApiClient(connections=settings.watches, private=settings.private)
     async with opened(settings, queue_name) as (store, queue):
@@ -190,7 +204,7 @@ async def run_worker(settings: Settings, queue_name: str, *, on_ready: OnReady) 
                 context = Context(settings, live.config, store.log, store.ledger, store.brakes, client, runner, live)
                 worker = Worker(store, queue, context)
                 parts = Parts("work", settings, store, queue, live, stopping)
-                async with _operated(settings, parts) as announced, asyncio.TaskGroup() as tasks:
+                async with _operated(settings, parts, connections) as announced, asyncio.TaskGroup() as tasks:
                     where = "" if queue_name == MAIN else f" --queue {queue_name}"
                     tasks.create_task(_reloader(settings, live, store, f"work{where}").run(stopping))
                     if queue_name == MAIN:

@@ -93,7 +93,7 @@ async def listener(settings: Settings) -> AsyncIterator[str]:
         await problem(413, "body_too_large", "too large")(scope, receive, send)
 
     stopping, at = asyncio.Event(), asyncio.get_running_loop().create_future()
-    server = Server(settings, refuse, at.set_result, requests=1)
+    server = Server(settings, refuse, at.set_result, requests=1, connections=OPEN_FOR_EACH)
     with listening("127.0.0.1", 0) as socket:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(socket, stopping))
