@@ -96,7 +96,11 @@ async def stand_in(
     async with (
         running(settings) as url,
         httpx2.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {settings.api_key}"}, trust_env=False, timeout=60.0
+            base_url=url,
+            headers={"Authorization": f"Bearer {settings.api_key}"},
+            trust_env=False,
+            timeout=60.0,
+            limits=httpx2.Limits(max_keepalive_connections=0),  # a busy loop uses one that is being closed
         ) as emulator,
     ):
         with server_in(directory, fsync) as server:
