@@ -12,7 +12,7 @@ from uuid import uuid4
 import structlog
 
 from reactor.config import Config
-from reactor.errors import StoreUnavailable
+from reactor.errors import StoreRefused, StoreUnavailable
 from reactor.events import meaning
 from reactor.failpoints import failpoint
 from reactor.planning import Arrival, Occasion, decides, plan_event
@@ -51,6 +51,7 @@ class Dispatcher:
         self._takeover = takeover
         self._name = f"dispatcher-{uuid4().hex[:12]}"
         self._heard: dict[str, int] = {}
+        self._in_doubt = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Decide on events until told to stop; what Redis can't take now is taken up again."""
@@ -64,8 +65,18 @@ class Dispatcher:
 
     async def _read(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
+            await self._look_for_foreign_keys()
             if not await self.take_over():
                 await self.decide(await self._store.log.read(self._name, block=BLOCK))
+
+    async def _look_for_foreign_keys(self) -> None:
+        """Once something was refused: whether it is a key that every event needs, so that none is to blame.
+
+        Raises StoreUnavailable that names it.
+        """
+        if self._in_doubt and (foreign := await self._store.foreign()):
+            raise StoreUnavailable("; ".join(foreign))
+        self._in_doubt = False
 
     async def take_over(self) -> bool:
         """Decide on one event that a dispatcher left unfinished, or set it aside; False when there is none.
@@ -78,13 +89,19 @@ class Dispatcher:
         entry, reads = taken
         if reads < READS:
             await self.decide([entry])
-        elif await self._store.plans.get(entry.entry):
+        elif await self._is_planned(entry):
             await self._store.log.acknowledge([entry.entry])
             log.warning("event left to the sweep", event_id=entry.id, entry=entry.entry, reads=reads)
         else:
             await self._store.log.set_aside(entry)
             log.error("event set aside", event_id=entry.id, entry=entry.entry, reads=reads)
         return True
+
+    async def _is_planned(self, entry: Entry) -> bool:
+        try:
+            return await self._store.plans.get(entry.entry) is not None
+        except StoreRefused:  # nobody of us wrote what is there
+            return False
 
     async def decide(self, entries: Sequence[Entry]) -> None:
         """React to events. A faulty one delays no other: it stays unacknowledged, and is taken over later.
@@ -93,14 +110,25 @@ class Dispatcher:
         """
         try:
             await self.react(entries)
+        except StoreRefused as error:
+            self._in_doubt = True
+            await self._look_for_foreign_keys()
+            await self._decide_each(entries, str(error))
         except StoreUnavailable:
             raise
         except Exception:  # the boundary: what one event does to us must not end the process, nor stop the others
             if len(entries) == 1:
                 log.exception("event faulty", event_id=entries[0].id, entry=entries[0].entry)
-                return
-            for entry in entries:
-                await self.decide([entry])
+            else:
+                await self._decide_each(entries)
+
+    async def _decide_each(self, entries: Sequence[Entry], refused: str = "") -> None:
+        """Find out which of several events is faulty; of one, say what was `refused`."""
+        if len(entries) == 1:
+            log.error("event faulty", event_id=entries[0].id, entry=entries[0].entry, error=refused)
+            return
+        for entry in entries:
+            await self.decide([entry])
 
     async def react(self, entries: Sequence[Entry]) -> None:
         """Take events from the log to their jobs in the queue; nothing is acknowledged unless all of it went well.

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import structlog
 
-from reactor.errors import StoreUnavailable
+from reactor.errors import StoreRefused, StoreUnavailable
 from reactor.failpoints import failpoint
 from reactor.patience import within
 from reactor.queue import JobQueue, Ticket
@@ -90,18 +90,38 @@ class DuePoller:
             await self.tidy()
 
     async def tidy(self) -> None:
-        """Forget what is old, and what dead processes left; say once when the server is nearly full."""
+        """Forget what is old, and what dead processes left; say what is wrong. What can't be done stops nothing else."""
+        for step in (
+            self.look_at_server,
+            self.forget_old,
+            self.forget_ended_jobs,
+            self.remind_of_pauses,
+            self.look_at_queues,
+        ):
+            try:
+                await step()
+            except StoreRefused as error:
+                log.error("not tidied", step=step.__name__, error=str(error))
+
+    async def look_at_server(self) -> None:
+        """Say once when it is nearly full; and of keys that hold what no reactor wrote, as long as they do."""
         warnings = (await read_memory(self._store.redis)).warnings
         for warning in warnings if not self._warned else ():
             log.warning("server not fully fit", warning=warning)
         self._warned = warnings
+        for fault in await self._store.foreign():
+            log.error("key faulty", error=fault)
+
+    async def forget_old(self) -> None:
+        """Trim the log, and what there is of failed work and of dispatchers that are gone."""
         if trimmed := await self._store.retention.trim():
             log.info("log trimmed", events=trimmed)
         if forgotten := await self._store.retention.bound():
             log.error("failed work forgotten", **asdict(forgotten), error="more failed than REACTOR_KEEP_FAILED keeps")
         await self._store.log.forget_idle_consumers(idle=CONSUMER_IDLE)
-        await self.forget_ended_jobs()
-        await self.remind_of_pauses()
+
+    async def look_at_queues(self) -> None:
+        """Say which has jobs and no worker, or can't be read."""
         for standing in await self._queue.standings():
             if standing.warning:
                 log.warning("queue not served", queue=standing.queue, jobs=standing.jobs, warning=standing.warning)

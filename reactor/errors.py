@@ -5,6 +5,7 @@ ReactorError
 ├── EmbeddedError         the embedded server can't be found, started or locked
 ├── StoreError            Redis answered, but not as needed
 │   ├── StoreUnavailable  Redis can't be reached or can't write now: try again
+│   │   └── StoreRefused  a key that was asked for is of another type; what concerns other keys goes on
 │   └── SchemaError       the data was written by a newer reactor
 ├── NotFound              what was asked for is not there, or no longer
 ├── NotPossible           what was asked can't be done to it as it is now
@@ -66,6 +67,10 @@ class StoreError(ReactorError):
 
 class StoreUnavailable(StoreError):
     """Redis can't be reached or can't write now (down, loading, read-only, out of memory). Nothing was stored."""
+
+
+class StoreRefused(StoreUnavailable):
+    """A key that was asked for holds what no reactor wrote. What concerns other keys goes on."""
 
 
 class SchemaError(StoreError):

@@ -19,7 +19,7 @@ from reactor.handlers.late import completed
 from reactor.handlers.table import GIVING_UP, HANDLERS
 from reactor.queue import JobQueue, Popped, Ticket
 from reactor.rules.cel import Unknown
-from reactor.store.ledger import Ending, Refused, Row
+from reactor.store.ledger import FOREIGN, Ending, Refused, Row
 from reactor.store.store import Store
 
 BLOCK = 1
@@ -111,7 +111,7 @@ class Worker:
         not_now = []
         for (job_id, row_id), claim in zip(ours, claims, strict=True):
             if isinstance(claim, Refused):
-                log.info("job not claimed", job=row_id, reason=claim.reason, detail=claim.detail)
+                _say_why(row_id, claim)
                 not_now.append(job_id)
             else:
                 running = Running(claim, time.monotonic())
@@ -123,7 +123,7 @@ class Worker:
         """Claim one row and perform it, its lease renewed meanwhile. RQ's entry of it is its taker's to remove."""
         [claim] = await self.store.ledger.claim([row], self._presence.name)
         if isinstance(claim, Refused):
-            log.info("job not claimed", job=row, reason=claim.reason, detail=claim.detail)
+            _say_why(row, claim)
             return
         job = Running(claim, time.monotonic())
         self.running.add(job)
@@ -237,6 +237,11 @@ class Worker:
             await self._presence.leave()
         except StoreUnavailable as error:
             log.warning("worker still listed", error=str(error))
+
+
+def _say_why(row: str, refused: Refused) -> None:
+    write = log.error if refused.reason == FOREIGN else log.info
+    write("job not claimed", job=row, reason=refused.reason, detail=refused.detail)
 
 
 async def attempt(row: Row, context: Context) -> Ending:

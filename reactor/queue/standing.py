@@ -1,5 +1,6 @@
 """The queues of an instance as they stand: how many jobs each has, and how many workers serve it. Changes nothing."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,23 @@ from reactor.store.keys import MAIN
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A queue as it stands: the jobs in it, and the workers that RQ knows of and that gave a sign of life."""
+    """A queue as it stands: the jobs in it, and the workers that RQ knows of and that gave a sign of life.
+
+    `refused` says why it can't be read, where that is so.
+    """
 
     queue: str
     jobs: int
     workers: int
+    refused: str = ""
 
     @property
     def warning(self) -> str:
         """What is to be done about it; empty for nothing."""
+        if self.refused:
+            return (
+                f"queue {self.queue} can't be read: a key of it holds what RQ did not write; delete it ({self.refused})"
+            )
         if not self.jobs or self.workers:
             return ""
         return f"queue {self.queue} has jobs and no worker: start `{self.command}`"
@@ -40,15 +49,20 @@ async def standings(redis: "aioredis.Redis", instance: str) -> list[Standing]:
         for queue in queues:
             pipeline.llen(rq_key("queue", instance, queue))
             pipeline.smembers(rq_key("workers", instance, queue))
-        replies: list[Any] = await pipeline.execute()
-        named = sorted({worker for workers in replies[1::2] for worker in workers})
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        named = sorted({worker for workers in replies[1::2] if isinstance(workers, set) for worker in workers})
         for worker in named:
             pipeline.exists(worker)
         living = {worker for worker, lives in zip(named, await pipeline.execute(), strict=True) if lives}
     return [
-        Standing(queue, int(jobs), len(workers & living))
-        for queue, jobs, workers in zip(queues, replies[::2], map(set, replies[1::2]), strict=True)
+        _standing(queue, jobs, workers, living)
+        for queue, jobs, workers in zip(queues, replies[::2], replies[1::2], strict=True)
     ]
+
+
+def _standing(queue: str, jobs: Any, workers: Any, living: Set[bytes]) -> Standing:
+    refused = next((str(each) for each in (jobs, workers) if isinstance(each, Exception)), "")
+    return Standing(queue, 0, 0, refused) if refused else Standing(queue, int(jobs), len(workers & living))
 
 
 async def known_queues(redis: "aioredis.Redis", instance: str) -> list[str]:

@@ -30,6 +30,11 @@ WRITE = """
 """
 
 APPEND = "xadd"
+"""Who receives, looks, listens, emits or replays makes events."""
+
+RETAKE = "xclaim"
+"""How an event that was set aside is given to the dispatchers again."""
+
 LOG = "xreadgroup xclaim xack xtrim xdel xgroup|delconsumer"
 QUEUE = "lpush rpush lpop lrem blmove watch unwatch"
 
@@ -58,7 +63,7 @@ ROLES: Mapping[str, Role] = {
     for role in (
         Role("web", "reactor serve --no-dispatch", (*ACTING, APPEND), WEB_WRITES, "R"),
         Role("dispatch", "reactor dispatch, reactor serve", (*ACTING, APPEND, LOG, QUEUE), ("*",), "RW"),
-        Role("work", "reactor work", (*ACTING, QUEUE), ("*",), "RW"),
+        Role("work", "reactor work", (*ACTING, APPEND, RETAKE, QUEUE), ("*",), "RW"),
         Role("read", "people and programs that look", (READ,), (), "R"),
     )
 }

@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from reactor.errors import ConfigError, SchemaError, StoreError, StoreUnavailable
+from reactor.errors import ConfigError, SchemaError, StoreError, StoreRefused, StoreUnavailable
 from reactor.store.keys import SCHEMA, Keys
 
 OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
@@ -36,12 +36,14 @@ UNABLE = (
     exceptions.NoPermissionError,
     exceptions.ClusterDownError,  # also MASTERDOWN
 )
-UNABLE_CODES = re.compile(r"(?:^|caused error: \W*)(?:BUSY|MISCONF|NOGROUP|NOREPLICAS|UNBLOCKED|WRONGTYPE)\b")
+UNABLE_CODES = re.compile(r"(?:^|caused error: \W*)(?:BUSY|MISCONF|NOGROUP|NOREPLICAS|UNBLOCKED)\b")
 """What else says "not now", whatever the command, and has no class in redis-py; in a pipeline the words stand further on.
 
-WRONGTYPE: somebody else wrote a key of ours; nothing goes on, and nobody ends, until it is gone.
 NOGROUP: the data was flushed under a reader, who begins again by making the group.
 """
+
+FOREIGN = re.compile(r"\bWRONGTYPE\b")
+"""Somebody else wrote a key of ours: what needs it goes on, and nobody ends, when it is gone."""
 
 
 def connect(url: str, *, blocking: float = 0.0) -> "aioredis.Redis":
@@ -107,7 +109,15 @@ async def available() -> AsyncIterator[None]:
     except exceptions.ResponseError as error:
         if UNABLE_CODES.search(str(error)):
             raise StoreUnavailable(f"Redis refuses: {error}") from error
+        if FOREIGN.search(str(error)):
+            raise StoreRefused(f"Redis refuses: {error}") from error
         raise
+
+
+def refused_script(name: str, error: Exception) -> StoreUnavailable:
+    """How one script ended that others beside it did not: the server is unable, or can't make anything of its keys."""
+    unable = isinstance(error, UNABLE) or UNABLE_CODES.search(str(error))
+    return (StoreUnavailable if unable else StoreRefused)(f"Redis refuses {name}: {error}")
 
 
 @dataclass(frozen=True)

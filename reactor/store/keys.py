@@ -109,6 +109,11 @@ TABLE = (
 """The whole layout. RQ's own keys are its own: `rq:queue:{i}`, `rq:queue:{i}.{queue}` and what belongs to them."""
 
 
+def shared_keys(instance: str) -> dict[str, str]:
+    """The keys that everything goes by, as there is one of each, and their types."""
+    return {key.name.format(i=instance): key.type for key in TABLE if key.name.count("{") == 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Names the keys of one instance."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import orjson
 from redis import asyncio as aioredis
 
+from reactor.errors import StoreRefused, StoreUnavailable
 from reactor.store.client import available
 from reactor.store.histogram import HISTOGRAM
 from reactor.store.keys import MAIN, Keys
@@ -26,7 +27,7 @@ long nobody works; what was made without it is somebody else's.
 PAUSED_LOOK = 600.0
 """Seconds after which a paused row is looked at all the same; resuming lets it go at once."""
 
-MALFORMED = "malformed"
+MALFORMED, FOREIGN = "malformed", "foreign"
 
 
 LIVE = frozenset({b"due", b"waiting", b"running"})
@@ -82,7 +83,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a row can't be claimed: missing, finished, leased, early, paused, gated or malformed."""
+    """Why a row can't be claimed: missing, finished, leased, early, paused, gated, malformed, or foreign: no row."""
 
     reason: str
     detail: str
@@ -120,10 +121,10 @@ class Ledger:
     async def claim(self, rows: Sequence[str], worker: str) -> list[Row | Refused]:
         """Lease rows for `worker`; each gets a fence higher than all before it. A row that can't be read is dead at once.
 
-        Raises StoreUnavailable.
+        One whose key is of another type is in no other's way. Raises StoreUnavailable.
         """
         others = (self._lease, worker, self._keys.gate(""), self._keys.held(""), int(PAUSED_LOOK * 1000))
-        results = await self._scripts.run_many(
+        results = await self._scripts.run_each(
             ("claim", (self._keys.row(row), self._keys.due, self._keys.pauses), (row, *others)) for row in rows
         )
         claims = [_claimed(row, result) for row, result in zip(rows, results, strict=True)]
@@ -218,6 +219,10 @@ class Ledger:
 
 
 def _claimed(row: str, reply: Any) -> Row | Refused:
+    if isinstance(reply, StoreRefused):
+        return Refused(FOREIGN, str(reply))
+    if isinstance(reply, StoreUnavailable):
+        raise reply
     if reply[0] != b"claimed":
         return Refused(reply[0].decode(), str(reply[1].decode() if isinstance(reply[1], bytes) else reply[1]))
     fields = reply[1:]

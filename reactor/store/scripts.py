@@ -14,7 +14,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError
 
 from reactor.errors import StoreUnavailable
-from reactor.store.client import available
+from reactor.store.client import available, refused_script
 from reactor.store.grouping import Grouped
 
 Arg = str | bytes | int | float
@@ -104,4 +104,4 @@ class Scripts:
 
 
 def _refused(call: Call, result: Any) -> Any:
-    return StoreUnavailable(f"Redis refuses {call[0]}: {result}") if isinstance(result, Exception) else result
+    return refused_script(call[0], result) if isinstance(result, Exception) else result

@@ -4,10 +4,10 @@ from redis import asyncio as aioredis
 
 from reactor.settings import Settings
 from reactor.store.brakes import Brakes
-from reactor.store.client import ServerCheck, connect, ready, refuse_newer
+from reactor.store.client import ServerCheck, available, connect, ready, refuse_newer
 from reactor.store.due import Due
 from reactor.store.jobs import Jobs
-from reactor.store.keys import Keys
+from reactor.store.keys import Keys, shared_keys
 from reactor.store.ledger import Ledger
 from reactor.store.log import EventLog
 from reactor.store.logged import LoggedEvents
@@ -63,6 +63,20 @@ class Store:
     async def readable(self) -> None:
         """Check that the layout is one we know, without writing. Raises StoreUnavailable, SchemaError."""
         await refuse_newer(self.redis, self.keys)
+
+    async def foreign(self) -> list[str]:
+        """What is to be said of shared keys that hold what no reactor wrote. Raises StoreUnavailable."""
+        shared = shared_keys(self.keys.instance)
+        async with available():
+            pipeline = self.redis.pipeline(transaction=False)
+            for key in shared:
+                pipeline.type(key)
+            found = [kind.decode() for kind in await pipeline.execute()]
+        return [
+            f"key {key} holds a {kind}, and must hold a {meant}: delete it"
+            for (key, meant), kind in zip(shared.items(), found, strict=True)
+            if kind not in (meant, "none")
+        ]
 
     async def close(self) -> None:
         """Let go of the connections."""

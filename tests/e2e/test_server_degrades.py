@@ -3,6 +3,7 @@
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from redis.retry import Retry
 from e2e.machine import Machine, machine_in, volume_event
 from e2e.process import Process, eventually
 from reactor.embedded import EmbeddedServer, bound_to_parent, find_server
+from reactor.store.keys import shared_keys
 
 SLOWLY = 30_000
 """Microseconds that a loading server takes for each key: with the ballast, longer than anybody waits for it."""
@@ -193,6 +195,39 @@ def test_a_backup_of_before_is_taken_up_and_nothing_is_made_twice(fleet: Fleet, 
     eventually(lambda: machine.is_done("msg_lost"))
     assert [len(machine.sandboxes_of(volume)) for volume in (kept, lost)] == [1, 1]
     assert machine.is_done("msg_kept")
+    assert fleet.all_live()
+
+
+RQ_KEYS = ("rq:queues", "rq:workers", "rq:queue:reactor", "rq:wip:reactor", "rq:failed:reactor", "rq:workers:reactor")
+
+LOUD = 40
+"""Lines in a second that a process may log, whatever is wrong."""
+
+
+def test_keys_that_somebody_else_wrote_end_nobody_and_are_named(fleet: Fleet) -> None:
+    keys = [*(key for key, kind in shared_keys("reactor").items() if kind != "string"), *RQ_KEYS]
+    processes = (fleet.web, *fleet.others)
+    before = [len(process.log.read_bytes().splitlines()) for process in processes]
+    began = time.monotonic()
+    with admin(fleet.machine) as redis:
+        for key in keys:
+            redis.delete(key)
+            redis.set(key, "somebody's")
+
+        eventually(lambda: fleet.deliver({"id": "v", "name": "nobody's"}) == 503)
+        for process, words in zip(fleet.others, ("dispatch paused", "worker paused"), strict=True):
+            eventually(lambda words=words, process=process: process.log.read_text("utf-8").count(words) > 2)  # type: ignore[misc]
+        eventually(lambda: "key reactor:due holds a string" in fleet.others[0].log.read_text("utf-8"))
+        took = time.monotonic() - began
+        lines = [len(process.log.read_bytes().splitlines()) for process in processes]
+        redis.flushall()
+
+    assert fleet.all_live()
+    assert all(now - then < LOUD * took for then, now in zip(before, lines, strict=True))
+    eventually(lambda: fleet.probe() == 200)
+    volume = fleet.machine.ready_volume()
+    event = fleet.machine.announce(fleet.web, volume)
+    eventually(lambda: fleet.machine.is_done(event))
     assert fleet.all_live()
 
 

@@ -49,6 +49,22 @@ def test_an_event_becomes_a_sandbox_and_no_process_is_refused_anything(
     assert refused(admin) == []
 
 
+def test_what_no_webhook_told_becomes_an_event_under_the_worker_s_user(
+    machine: Machine, admin: Redis, users: dict[str, str]
+) -> None:
+    with machine.ending_what_starts():
+        for what in ("dispatch", "work"):
+            machine.start(what, REACTOR_REDIS_URL=users[what], REACTOR_RECONCILE="0.5").ready()
+        eventually(lambda: admin.hexists("reactor:reconciled", "daytona"))
+
+        volume = machine.ready_volume()
+        eventually(lambda: machine.sandboxes_of(volume) or refused(admin))
+
+        assert refused(admin) == []
+        told = [entry for entry in machine.entries() if volume["id"].encode() in entry.body]
+        assert {entry.origin for entry in told} == {"reconcile"}
+
+
 def test_the_api_of_a_web_process_shows_but_changes_nothing_under_its_user(
     machine: Machine, users: dict[str, str], tmp_path: Path
 ) -> None:
@@ -86,7 +102,10 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 }
 BY_ROLE: dict[str, dict[str, tuple[str, ...]]] = {
     "web": {"write a row": ("HSET", "reactor:row:x", "state", "due"), "enqueue": ("RPUSH", "rq:queue:reactor", "x")},
-    "work": {"forge an event": ("XADD", "reactor:log", "*", "body", "{}")},
+    "work": {
+        "take an event": ("XREADGROUP", "GROUP", "dispatch", "eve", "STREAMS", "reactor:log", ">"),
+        "trim the log": ("XTRIM", "reactor:log", "MAXLEN", "0"),
+    },
     "read": {"write": ("SET", "reactor:schema", "9"), "take a job": ("LPOP", "rq:queue:reactor")},
 }
 

@@ -30,6 +30,8 @@ local function enter(s, id, confirms)
   local key = ARGV[3] .. id
   local old = redis.call('HMGET', key, 'terminal', 'at', 'settled', 'state')
   if not newer(s, old) then return false end
+  redis.call(s.terminal == 1 and 'SREM' or 'SADD', KEYS[3], id)  -- first: should it be refused, nothing is entered
+  redis.call('PEXPIRE', KEYS[3], 2 * window)
   redis.call('HSET', key, 'terminal', s.terminal, 'at', string.format('%d', s.at), 'settled', s.settled, 'state', s.state, 'name', s.name or '')
   if not (confirms and s.upto) then redis.call('HDEL', key, 'upto', 'since', 'filled') end
   if not confirms then
@@ -38,8 +40,6 @@ local function enter(s, id, confirms)
     if s.upto then redis.call('HSET', key, 'upto', string.format('%d', s.upto), 'since', old[2] or '0') end
   end
   redis.call('PEXPIRE', key, 2 * window)
-  redis.call(s.terminal == 1 and 'SREM' or 'SADD', KEYS[3], id)
-  redis.call('PEXPIRE', KEYS[3], 2 * window)
   return true
 end
 
