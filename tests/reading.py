@@ -19,6 +19,7 @@ LOOKS = (
     "jobs cancel --dead --dry-run",
     "pause ls",
     "workflows check volume-and-sandbox",
+    "workflows ls",
     "workflows explain volume-and-sandbox",
     "explain {event}",
     "replay {event} --dry-run",

@@ -91,7 +91,7 @@ def demo(
     volumes: int,
     workflow: str,
     workflow_id: str,
-    inputs: dict[str, Any],
+    inputs: dict[str, str],
     given: tuple[Given, ...],
     faults: Faults,
     config: Path | None,

@@ -20,7 +20,7 @@ from reactor.cli.demo_given import Given, taken_for_granted
 from reactor.cli.fleet import Fleet
 from reactor.cli.processes import opened
 from reactor.cli.timeline import Happened, Moment, calls_of, events_of, line_of, moment_of, percentiles
-from reactor.cli.workflows import chosen_workflow, document_of, read, refuse_missing
+from reactor.cli.workflows import chosen_workflow, document_of, inputs_of, read
 from reactor.config import load_config
 from reactor.emulator.client import Emulator
 from reactor.emulator.faults import Faults
@@ -31,7 +31,6 @@ from reactor.store.ledger import Row
 from reactor.store.log import Entry
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
-from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.program import Program, load_program
 from reactor.workflows.run import Run
 
@@ -67,7 +66,7 @@ class Trial:
         cls,
         named: str,
         workflow_id: str,
-        given: Mapping[str, Any],
+        typed: Mapping[str, str],
         config: Path,
         faults: Faults,
         timeout: float,
@@ -78,10 +77,9 @@ class Trial:
         text = read(path)
         program = load_program(text, str(path), Catalog(load_config(config).apis).for_document)
         chosen = chosen_workflow(program, workflow_id)
-        refuse_missing(program, chosen, given)
-        secrets = program.secrets[chosen]
-        accept_inputs(program.workflow(chosen), given, secrets, program.document.components)
-        inputs = {name: value for name, value in given.items() if name not in secrets}
+        given = inputs_of(program, chosen, typed)
+        program.accept(chosen, given)
+        inputs = {name: value for name, value in given.items() if name not in program.secrets[chosen]}
         left_out = tuple(sorted(given.keys() - inputs.keys()))
         granted = taken_for_granted(program, chosen, inputs) | {(each.kind, each.name): each for each in there}
         return cls(text, program, chosen, inputs, left_out, tuple(sorted(granted.values())), config, faults, timeout)
@@ -131,10 +129,12 @@ class Story:
 
     def see(self, stored: StoredRun, run: Run) -> None:
         """Tell the steps that have completed since the last look, and the one that the run is at."""
-        at, current = stored.updated / 1000, run.top.step if stored.status == "running" else ""
-        names = [name for name in run.top.outputs if name not in self.completed and name != current]
+        at, current = stored.updated / 1000, run.place if stored.status == "running" else ""
+        within = run.place.removesuffix(run.top.step)
+        done = {within + name: outputs for name, outputs in run.top.outputs.items()}
+        names = [name for name in done if name not in self.completed and name != current]
         self.completed.update(names)
-        self.hear((at, "step", name, f"done: {_json(run.top.outputs[name])}") for name in names)
+        self.hear((at, "step", name, f"done: {_json(done[name])}") for name in names)
         if current:
             self.hear(
                 [(at, "step", current, f"waiting: {stored.because}".removesuffix(": ") if run.waits else "calling")]

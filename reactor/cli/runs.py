@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import click
@@ -11,9 +10,9 @@ from reactor.cli.catalog import config_option, json_option, settings_of
 from reactor.cli.looking import completing, looked
 from reactor.cli.processes import opened
 from reactor.cli.shown import MOST, clock, json_of, limit_option, operator, print_json, print_lines, print_table
-from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_option, read, refuse_missing
+from reactor.cli.workflows import chosen_workflow, complete_document, document_of, inputs_of, inputs_option, read
 from reactor.config import load_config
-from reactor.operator.runs import cancel_run, retry_run, run_found, run_status, run_value
+from reactor.operator.runs import cancel_run, refuse_another, retry_run, run_found, run_status, run_value
 from reactor.runs.runner import Runner
 from reactor.store.runs import StoredRun
 from reactor.store.store import Store
@@ -57,7 +56,7 @@ def runs() -> None:
 def start(
     document: str,
     workflow_id: str,
-    inputs: dict[str, Any],
+    inputs: dict[str, str],
     run_id: str | None,
     wait: bool,
     config: Path | None,
@@ -82,7 +81,7 @@ def start(
 async def _start(
     named: str,
     workflow_id: str,
-    inputs: dict[str, Any],
+    inputs: dict[str, str],
     run_id: str,
     config: Path | None,
     *,
@@ -97,8 +96,10 @@ async def _start(
         runner = Runner(load_config(settings.config), store, queue, probe=settings.probe)
         program = runner.program(text, str(document))
         chosen = chosen_workflow(program, workflow_id)
-        refuse_missing(program, chosen, inputs)
-        fresh = await runner.start(run_id, text, chosen, inputs)
+        given = inputs_of(program, chosen, inputs)
+        fresh = await runner.start(run_id, text, chosen, given)
+        if not fresh:
+            refuse_another(await run_found(store, run_id), chosen, given)
         if not quiet:
             click.echo(f"run {run_id} " + ("has started" if fresh else "had been started before"))
         return await _until_over(store, run_id, quiet=quiet) if wait else await run_found(store, run_id)
@@ -150,7 +151,7 @@ def show(run_id: str, config: Path | None, as_json: bool) -> None:
             ("workflow", stored.workflow),
             ("started", clock(stored.started)),
             ("moved", clock(stored.updated)),
-            ("state", f"{run_status(stored)} at {run.top.step}" + f": {stored.because}" * bool(stored.because)),
+            ("state", f"{run_status(stored)} at {run.place}" + f": {stored.because}" * bool(stored.because)),
             *((f"step {name}", json_of(value)) for name, value in run.top.outputs.items()),
             *((f"output {name}", json_of(value)) for name, value in run.outputs.items()),
             *(("audit", f"{clock(did['at'])} {did['by']}: {did['did']} (was {did['was']})") for did in stored.audit),
@@ -200,4 +201,4 @@ def _move(stored: StoredRun) -> str:
 
 
 def _step(stored: StoredRun) -> str:
-    return Run.from_json(stored.state).top.step
+    return Run.from_json(stored.state).place

@@ -1,21 +1,23 @@
 """`reactor workflows`: check Arazzo documents and explain how they will run."""
 
 import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from click.shell_completion import CompletionItem
 
 from reactor.catalog import Catalog
 from reactor.cli.catalog import config_option, json_option, loaded, settings_of
-from reactor.cli.shown import print_json
+from reactor.cli.shown import print_json, print_table, short
 from reactor.config import ARAZZO
 from reactor.errors import ConfigError, Problem, ReactorError
-from reactor.workflows.inputs import missing_inputs
+from reactor.workflows.inputs import missing_inputs, typed, unknown_inputs
 from reactor.workflows.load import read_structure
 from reactor.workflows.program import Program, load_program
 from reactor.yaml12 import expected_one_of
@@ -25,25 +27,18 @@ Examples:
   reactor workflows check config/workflows/*.arazzo.yaml
   reactor workflows check --json provision.arazzo.yaml
   reactor workflows explain volume-and-sandbox
+  reactor workflows ls
 """
 
 
-def _given(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
+def _given(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    inputs: dict[str, str] = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"found {value!r}, expected NAME=VALUE", ctx, param)
-        inputs[name] = _value(text)
+        inputs[name] = text
     return inputs
-
-
-def _value(text: str) -> Any:
-    """A number, a boolean, a list or an object as JSON writes it; anything else is a text."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
 
 
 inputs_option: Callable[..., Any] = click.option(
@@ -94,17 +89,71 @@ def chosen_workflow(program: Program, workflow_id: str) -> str:
     return names[0]
 
 
-def refuse_missing(program: Program, workflow_id: str, given: Mapping[str, Any]) -> None:
-    """Say which inputs a workflow of a document still needs, as they are typed. Raises ReactorError."""
-    missing = missing_inputs(program.document.workflows[workflow_id], given, program.secrets[workflow_id])
-    if missing:
-        typed = " ".join(f"--input {name}=…" for name in missing)
-        raise ReactorError(f"workflow {workflow_id} needs inputs that are not given: {typed}")
+def inputs_of(program: Program, workflow_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """What was typed as the inputs of a workflow: numbers, lists and the like as JSON writes them, all else is a text.
+
+    Raises ReactorError that says which inputs the workflow has not, or still needs, as they are typed.
+    """
+    workflow = program.workflow(workflow_id)
+    if unknown := list(unknown_inputs(program.document, workflow, given)):
+        raise ReactorError(f"workflow {workflow_id}: {'; '.join(unknown)}")
+    if missing := missing_inputs(workflow, given, program.secrets[workflow_id]):
+        needed = " ".join(f"--input {name}=…" for name in missing)
+        raise ReactorError(f"workflow {workflow_id} needs inputs that are not given: {needed}")
+    return {name: typed(workflow, name, text) for name, text in given.items()}
 
 
-@click.group(short_help="Check and explain workflows.", epilog=EXAMPLES)
+@click.group(short_help="List, check and explain workflows.", epilog=EXAMPLES)
 def workflows() -> None:
     """Arazzo documents, run as they are: steps that poll become waits for events."""
+
+
+@workflows.command(epilog=EXAMPLES)
+@config_option
+@json_option
+def ls(config: Path | None, as_json: bool) -> None:
+    """List the workflows of config/workflows/: their steps, how many of them wait, and the inputs they take."""
+    listed = [
+        _listed(name, workflow.id, file.program)
+        for name, file in sorted(loaded(config).workflows.items())
+        for workflow in file.program.document.workflows.values()
+    ]
+    if as_json:
+        print_json([asdict(each) for each in listed])
+    elif listed:
+        rows = [
+            (each.name, each.workflow, str(each.steps), str(each.waits), each.needs, each.summary) for each in listed
+        ]
+        print_table(("NAME", "WORKFLOW", "STEPS", "WAITS", "INPUTS", "SUMMARY"), rows)
+    else:
+        click.echo("config/workflows/ has no workflow; one elsewhere is named by its path", err=True)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A workflow of the configuration. `waits` counts its steps that wait, `inputs` are all it takes but secrets."""
+
+    name: str
+    workflow: str
+    steps: int
+    waits: int
+    inputs: Mapping[str, bool]
+    """By name, whether it has to be given."""
+    summary: str
+
+    @property
+    def needs(self) -> str:
+        """The inputs in words; those in brackets need not be given."""
+        return " ".join(name if must else f"[{name}]" for name, must in self.inputs.items()) or "-"
+
+
+def _listed(name: str, workflow_id: str, program: Program) -> Listed:
+    workflow, secrets = program.workflow(workflow_id), program.secrets[workflow_id]
+    explained = [step for step in program.explained if step.workflow == workflow_id]
+    must = missing_inputs(workflow, (), secrets)
+    taken = {each: each in must for each in [*must, *workflow.inputs.get("properties", {})] if each not in secrets}
+    waits = sum(step.what in ("wait", "receive") for step in explained)
+    return Listed(name, workflow_id, len(explained), waits, taken, short(workflow.summary))
 
 
 @workflows.command(epilog=EXAMPLES)
@@ -183,5 +232,14 @@ def _told(program: Program) -> Iterator[str]:
         names, kinds = max(len(step.step) for step in steps), max(len(step.what) for step in steps)
         yield workflow
         for step in steps:
-            reasons = f"\n{'':{names + kinds + 6}}".join(step.why.split("; "))
+            room = max(40, shutil.get_terminal_size().columns - names - kinds - 6)
+            lines = [line for reason in step.why.split("; ") for line in _wrapped(reason, room)]
+            reasons = f"\n{'':{names + kinds + 6}}".join(lines)
             yield f"  {step.step:<{names}}  {step.what:<{kinds}}  {reasons}"
+
+
+def _wrapped(reason: str, room: int) -> list[str]:
+    """A reason on as many lines as a terminal needs; where the output goes elsewhere, on one."""
+    if not sys.stdout.isatty():
+        return [reason]
+    return textwrap.wrap(reason, room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

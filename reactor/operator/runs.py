@@ -45,15 +45,16 @@ async def start_run(
     chosen = file.chosen(workflow_id)
     fresh = await runner.start(run_id, file.text, chosen, inputs)
     stored = await run_found(store, run_id)
-    if not fresh and not _began_so(stored, chosen, inputs):
-        raise NotPossible(f"run {run_id} began with another workflow or other inputs: give another key")
+    if not fresh:
+        refuse_another(stored, chosen, inputs)
     return stored, fresh
 
 
-def _began_so(stored: StoredRun, workflow_id: str, inputs: Mapping[str, Any]) -> bool:
-    """Whether a run began with these inputs, as far as it keeps them: it has defaults besides, and no secret."""
+def refuse_another(stored: StoredRun, workflow_id: str, inputs: Mapping[str, Any]) -> None:
+    """Raise NotPossible unless a run began with these inputs, as far as it keeps them: it has defaults besides, no secret."""
     kept = Run.from_json(stored.state).frames[0].inputs
-    return stored.workflow == workflow_id and all(kept[name] == inputs[name] for name in inputs if name in kept)
+    if stored.workflow != workflow_id or any(kept[name] != inputs[name] for name in inputs if name in kept):
+        raise NotPossible(f"run {stored.id} began with another workflow or other inputs: give another id or key")
 
 
 def run_id_of(key: str) -> str:

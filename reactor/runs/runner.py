@@ -29,7 +29,6 @@ from reactor.workflows.asking import command_of, poll_of, step_of
 from reactor.workflows.choice import id_in, state_in
 from reactor.workflows.engine import advance, new_run
 from reactor.workflows.figures import figures_of
-from reactor.workflows.inputs import accept_inputs
 from reactor.workflows.program import Program, load_program
 from reactor.workflows.resuming import resumed
 from reactor.workflows.run import Happened, Replied, Run, Started, Wait
@@ -86,10 +85,8 @@ class Runner:
             raise ConfigError(
                 f"found workflow {workflow_id!r}, expected one of {', '.join(program.document.workflows)}"
             )
-        secrets = program.secrets[workflow_id]
-        self._refuse_literals(given, secrets)
-        workflow = program.document.workflows[workflow_id]
-        inputs = accept_inputs(workflow, given, secrets, program.document.components)
+        self._refuse_literals(given, program.secrets[workflow_id])
+        inputs = program.accept(workflow_id, given)
         digest = _digest(text)
         await self._store.runs.keep_document(digest, text)
         begun = advance(program, new_run(workflow_id, inputs), Started(time.time()))

@@ -8,10 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import jsonschema_rs
+import orjson
 
 from reactor.errors import ConfigError
 from reactor.workflows.apis import Operation
 from reactor.workflows.document import Document, Step, Workflow
+from reactor.workflows.references import references_of
+from reactor.yaml12 import expected_one_of
 
 
 def secret_inputs(document: Document, operations: Mapping[tuple[str, str], Operation]) -> dict[str, frozenset[str]]:
@@ -94,6 +97,39 @@ def flattened(
         clashing = {name: value for name, value in part.items() if flat.setdefault(name, value) != value}
         flat |= {"allOf": [*flat.get("allOf", ()), clashing]} if clashing else {}
     return flat
+
+
+def typed(workflow: Workflow, name: str, text: str) -> Any:
+    """An input as it was typed: what JSON makes of it, unless that is not of a type that it may have and a text is."""
+    declared = workflow.inputs.get("properties")
+    schema = declared.get(name) if isinstance(declared, Mapping) else None
+    types = schema.get("type") if isinstance(schema, Mapping) else None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    known = [types] if isinstance(types, str) else types
+    return text if isinstance(known, list) and "string" in known and not _is_of(value, known) else value
+
+
+def _is_of(value: Any, types: list[Any]) -> bool:
+    return jsonschema_rs.is_valid({"type": types}, value)
+
+
+def unknown_inputs(document: Document, workflow: Workflow, given: Collection[str]) -> Iterator[str]:
+    """What is given and no workflow of the document declares or reads, in words; a schema may allow any."""
+    declared = [set(each.inputs.get("properties", {})) for each in document.workflows.values()]
+    read = [
+        reference.path[0]
+        for each in document.workflows.values()
+        for step in each.steps
+        for reference in references_of(step)
+        if reference.root == "inputs"
+    ]
+    known = {*set().union(*declared), *read}
+    if workflow.inputs.get("additionalProperties") or workflow.inputs.get("patternProperties"):
+        return
+    yield from (f"input: {expected_one_of(name, sorted(known))}" for name in given if name not in known)
 
 
 def _said(error: jsonschema_rs.ValidationError) -> str:

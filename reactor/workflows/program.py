@@ -6,12 +6,13 @@ keeps the document, and the program is made again.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from reactor.errors import ConfigError, Problem
 from reactor.workflows.apis import Apis, Message, Operation
 from reactor.workflows.document import Document, OperationRef, Step, Workflow
 from reactor.workflows.fitting import fit
-from reactor.workflows.inputs import missing_inputs, secret_inputs
+from reactor.workflows.inputs import accept_inputs, missing_inputs, secret_inputs, unknown_inputs
 from reactor.workflows.load import read_document
 from reactor.workflows.pauses import without_pauses
 from reactor.workflows.polls import SHAPES, Poll, detect, is_plain_retry
@@ -52,6 +53,13 @@ class Program:
     def workflow(self, workflow_id: str) -> Workflow:
         """A workflow by its id. Raises KeyError."""
         return self.document.workflows[workflow_id]
+
+    def accept(self, workflow_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a run of a workflow. Raises ConfigError with everything that is wrong with them."""
+        workflow = self.workflow(workflow_id)
+        if unknown := list(unknown_inputs(self.document, workflow, given)):
+            raise ConfigError(*(f"workflow {workflow_id}: {each}" for each in unknown))
+        return accept_inputs(workflow, given, self.secrets[workflow_id], self.document.components)
 
 
 def load_program(content: str | bytes, file: str, apis: Callable[[Document], Apis]) -> Program:

@@ -80,6 +80,11 @@ class Run:
         """Whether it waits; else a call is due, or nothing any more."""
         return self.waiting is not None and not self.waiting.reading
 
+    @property
+    def place(self) -> str:
+        """Where it is: its step, after the workflow of it where that is not the one that was started."""
+        return f"{self.top.workflow}/{self.top.step}" if len(self.frames) > 1 else self.top.step
+
     def with_top(self, frame: Frame) -> "Run":
         """The run with another top frame."""
         return replace(self, frames=(*self.frames[:-1], frame))

@@ -36,6 +36,9 @@ MAX_DEPTH: Final = 20
 PACE: Final = 1.0
 """Seconds before a step is repeated by a goto: it names no delay, and nothing announces what it waits for."""
 
+MAX_REFUSAL: Final = 200
+"""Characters of what an API said that a run keeps."""
+
 MAX_RETRY_AFTER: Final = 3600.0
 """Seconds. A server that asks for more is asked again after this."""
 
@@ -186,7 +189,7 @@ class Moment:
         run = replace(run, finished=run.finished | done, waiting=None, not_before=0.0, because=because)
         if frame.purpose == "main":
             return replace(run, status=status, outputs=outputs)
-        run = replace(run, frames=run.frames[:-1])
+        run = replace(run, frames=run.frames[:-1], because="")
         match frame.purpose, status:
             case "depends", "succeeded":
                 return self.begin(run)
@@ -252,4 +255,12 @@ def _without(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _unmet(choice: Choice, context: Context) -> str:
     unmet = [finding.asked for finding in choice.findings if not finding.held]
     status = "" if context.status is None else f"status {context.status}"
-    return ", ".join(filter(None, [status, f"{unmet[0]} does not hold" if unmet else ""])) or "its criteria don't hold"
+    said = [status, f"{unmet[0]} does not hold" if unmet else "", _refusal(context)]
+    return ", ".join(filter(None, said)) or "its criteria don't hold"
+
+
+def _refusal(context: Context) -> str:
+    """What an API said when it refused a call."""
+    body = context.response.body
+    message = body.get("message") if isinstance(body, Mapping) and (context.status or 0) >= 400 else None
+    return message[:MAX_REFUSAL] if isinstance(message, str) else ""

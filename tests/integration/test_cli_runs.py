@@ -43,11 +43,13 @@ def completed(cli: Cli, words: str) -> list[str]:
 
 async def test_a_run_is_started_once_listed_and_shown(cli: Cli) -> None:
     first, second = (cli("runs", "start", "volume-and-sandbox", *GIVEN, "--id", "order-17") for _ in range(2))
+    other = cli("runs", "start", "volume-and-sandbox", *GIVEN, "--input", "volumeName=7", "--id", "order-17")
     listed, shown = cli("runs", "ls"), cli("runs", "show", "order-17")
     [as_json] = orjson.loads(cli("runs", "ls", "--json").stdout)
 
     heading, line = listed.stdout.splitlines()
     assert (first.stdout, second.stdout) == ("run order-17 has started\n", "run order-17 had been started before\n")
+    assert "run order-17 began with another workflow or other inputs: give another id or key" in other.stderr
     assert heading.index("STATE") == line.index("running")
     assert heading.index("STEP") == line.index("createVolume")
     assert shown.stdout.splitlines()[0].split() == ["run", "order-17"]
@@ -102,6 +104,7 @@ async def test_the_call_of_a_cancelled_run_is_not_made(opened: Opened, cli: Cli)
         (["runs", "start", "volume-and-sandbx"], "did you mean 'volume-and-sandbox'?"),
         (["runs", "start", "volume-and-sandbox"], "not given: --input volumeName=… --input snapshot=…"),
         (["runs", "start", "volume-and-sandbox", "--input", "x"], "found 'x', expected NAME=VALUE"),
+        (["runs", "start", "volume-and-sandbox", "--input", "snapsho=x"], "did you mean 'snapshot'?"),
     ],
 )
 async def test_a_slip_is_answered_with_its_remedy(cli: Cli, words: list[str], remedy: str) -> None:

@@ -65,3 +65,12 @@ def test_each_step_is_explained_as_json() -> None:
     told = run("explain", "--json", SEED)
 
     assert [step["what"] for step in orjson.loads(told.stdout)] == ["call", "wait", "call"]
+
+
+def test_the_configured_workflows_are_listed_with_what_they_take() -> None:
+    heading, line = run("ls").stdout.splitlines()
+
+    assert heading.split() == ["NAME", "WORKFLOW", "STEPS", "WAITS", "INPUTS", "SUMMARY"]
+    assert line.split()[:7] == ["volume-and-sandbox"] * 2 + ["3", "1", "volumeName", "snapshot", "[mountPath]"]
+    [listed] = orjson.loads(run("ls", "--json").stdout)
+    assert listed["inputs"] == {"volumeName": True, "snapshot": True, "mountPath": False}

@@ -106,7 +106,7 @@ def test_a_resource_that_is_gone_fails_the_wait() -> None:
 
     story.replied({"message": "not found"}, 404)
 
-    assert story.end.because == "step pollVolume failed: status 404, $statusCode == 200 does not hold"
+    assert story.end.because == ("step pollVolume failed: status 404, $statusCode == 200 does not hold, not found")
 
 
 def test_a_failed_call_ends_the_run() -> None:

@@ -4,7 +4,7 @@ import pytest
 from test_workflow_apis import Story, program, seed
 
 from reactor.errors import ConfigError
-from reactor.workflows.inputs import accept_inputs, missing_inputs
+from reactor.workflows.inputs import accept_inputs, missing_inputs, typed
 
 
 def accepted(name: str, workflow: str, **given: object) -> dict[str, object]:
@@ -125,3 +125,41 @@ def test_a_schema_may_refer_to_components_and_to_nothing_else() -> None:
         )
         with pytest.raises(ConfigError, match="no JSON Schema"):
             accept_inputs(found.workflow("main"), {"n": "x"}, frozenset(), {})
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ("{type: string}", "5", "5"),
+        ("{type: string}", "true", "true"),
+        ("{type: string}", '"quoted"', "quoted"),
+        ("{type: [string, integer]}", "5", 5),
+        ("{type: integer}", "5", 5),
+        ("{type: integer}", "five", "five"),
+        ("{type: object}", '{"a": 1}', {"a": 1}),
+        ("{}", "5", 5),
+    ],
+)
+def test_what_is_typed_becomes_what_its_schema_may_be(schema: str, text: str, value: object) -> None:
+    found = program(
+        "- {stepId: one, operationId: pay}", workflow=f"inputs: {{type: object, properties: {{n: {schema}}}}}"
+    )
+
+    assert typed(found.workflow("main"), "n", text) == value
+
+
+def test_an_input_that_nothing_reads_is_refused_with_the_nearest_name() -> None:
+    found = program(
+        """
+        - {stepId: one, operationId: pay, parameters: [{name: q, in: query, value: $inputs.undeclared}]}
+        - {stepId: two, workflowId: called, parameters: [{name: m, value: 1}]}
+        """,
+        workflow="inputs: {type: object, properties: {name: {type: string}}}",
+        rest=CALLED,
+    )
+
+    with pytest.raises(
+        ConfigError, match=r"workflow main: input: found 'nam', expected one of .*did you mean 'name'\?"
+    ):
+        found.accept("main", {"nam": "x"})
+    assert found.accept("main", {"undeclared": 1, "n": 2}) == {"undeclared": 1, "n": 2}
