@@ -14,12 +14,11 @@ from reactor.cli.looking import known, looked
 from reactor.cli.shown import Length, agreed, json_of, operator, print_json, since_option, yes_option
 from reactor.config import Config, load_config
 from reactor.errors import ReactorError
-from reactor.operator.backtest import jobs_of, verdict_of
+from reactor.operator.backtest import note, verdict_of
 from reactor.operator.events import events_found
 from reactor.operator.replay import Span, events_in, preview, replayed_value
 from reactor.operator.replay import replay as replay_events
-from reactor.rehearsal.backtest import Change, changes, memory, rehearsed
-from reactor.rehearsal.rehearse import Job
+from reactor.rehearsal.backtest import Change, Then, changes, memory, rehearsed
 from reactor.store.log import Entry
 from reactor.store.logged import Logged
 from reactor.store.store import Store
@@ -149,19 +148,22 @@ async def _backtest(store: Store, new: Config, since: int) -> tuple[int, list[Ch
     until = int(time.time() * 1000)
     events = [each async for each in store.logged.between(since - memory(new.rules.rules))]
     inside = [each for each in events if each.entry.accepted >= since]
-    was = await _done(store, inside)
+    then = await _done(store, inside)
     try:
-        jobs = rehearsed(new, ((each.entry, verdict_of(each)) for each in events), until)
+        jobs = rehearsed(new, ((each.entry, verdict_of(each)) for each in events), until, then)
     except RecursionError as error:
         raise ReactorError("the rules of the new directory emit events without end") from error
     would_be = {job.id: job for job in jobs if int(job.entry.partition("-")[0]) >= since}
-    return len(inside), changes(was, would_be)
+    return len(inside), changes(then.jobs, would_be)
 
 
-async def _done(store: Store, events: Sequence[Logged]) -> dict[str, Job]:
-    """The jobs that were asked for; those of replays are their askers'."""
-    jobs = [job for each in events if not each.entry.generation for job in await jobs_of(store, each)]
-    return {job.id: job for job in jobs}
+async def _done(store: Store, events: Sequence[Logged]) -> Then:
+    """What was done with events; the jobs of replays are their askers'."""
+    then = Then()
+    for each in events:
+        if not each.entry.generation:
+            await note(then, store, each)
+    return then
 
 
 def _plan(events: int, found: Sequence[Change]) -> Iterator[str]:

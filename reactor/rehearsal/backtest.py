@@ -6,7 +6,7 @@ Owns the comparison. A job is the same job if its id is: the same event, rule an
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
@@ -29,12 +29,30 @@ class Change:
     would_be: Mapping[str, Any] | None
 
 
-def rehearsed(config: Config, events: Iterable[tuple[Entry, Verdict | None]], until: int) -> list[Job]:
+Came = Mapping[str, Mapping[str, Any]]
+"""What jobs came to then, by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What was done: the jobs by their ids, what they came to, and those whose event was never emitted."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    came: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    unheard: set[str] = field(default_factory=set)
+
+
+def told(came: Came, late: Mapping[str, Any]) -> Came:
+    """What those jobs came to that the open part of another mentions, by the names that it has for them."""
+    return {name: came[job] for name, job in late["rows"].items() if job in came}
+
+
+def rehearsed(config: Config, events: Iterable[tuple[Entry, Verdict | None]], until: int, then: Then) -> list[Job]:
     """The jobs that the rules of a configuration would have asked for, up to a time (ms since the epoch).
 
-    What was emitted then is left out: rules of now emit for themselves.
+    What was emitted then is left out: rules of now emit for themselves, and what they emit may say what jobs came to then.
     """
-    rehearsal = Rehearsal(config, 0)
+    rehearsal = Rehearsal(config, 0, lambda rule, late: told(then.came, late), then.unheard)
     for entry, verdict in events:
         if entry.origin == "emit" or entry.generation:
             continue

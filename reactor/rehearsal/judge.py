@@ -36,7 +36,7 @@ def judge(config: Config, example: Example) -> Judged:
     """Run one test. Its events are of the first source whose API sends such events, or else our own."""
     if unknown := tuple((line,) for line in _unknown_results(config, example.results)):
         return Judged(example.name, unknown)
-    rehearsal = Rehearsal(config, BEGIN, example.results)
+    rehearsal = Rehearsal(config, BEGIN, lambda rule, late: example.results.get(rule, {}))
     try:
         at_once: list[Mapping[str, Any]] = []
         for number, step in enumerate(example.events):

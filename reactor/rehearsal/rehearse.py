@@ -3,7 +3,7 @@
 Owns the clock of a rehearsal. What an event means is decided by the same code as in earnest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ from reactor.planning import decides, plan_event
 from reactor.rehearsal.memory import Memory, Outcome
 from reactor.rehearsal.table import Table
 from reactor.rules.cel import Unknown
-from reactor.rules.examples import Results
 from reactor.rules.late import LATE, filled
 from reactor.rules.match import Decision
 from reactor.rules.wording import as_written, summary
@@ -47,17 +46,22 @@ class Heard:
     decisions: tuple[Decision, ...]
 
 
+Told = Callable[[str, Mapping[str, Any]], Mapping[str, Mapping[str, Any]]]
+"""What earlier actions came to, by their names: asked by the rule, and by what of a row is open."""
+
+
 @dataclass
 class Rehearsal:
     """One run of events through a configuration. `now` is in milliseconds since the epoch.
 
-    `results` are what actions are said to come to, by rule and name; what needs others stays open. `faults` are arguments
-    that have no value by them, with the job and why: in earnest such a job is dead.
+    `told` says what actions come to; what needs others stays open. `faults` are arguments that have no value by that, with
+    the job and why: in earnest such a job is dead. What the jobs `unheard` would emit nobody hears.
     """
 
     config: Config
     now: int
-    results: Results = field(default_factory=dict)
+    told: Told = lambda rule, late: {}
+    unheard: Collection[str] = ()
     faults: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
@@ -94,7 +98,7 @@ class Rehearsal:
         for planned in outcome.rows:
             row = self._filled(planned)
             self.jobs.append(Job(row.id, outcome.at, row.rule, outcome.entry, as_written(row)))
-            if row.action == "emit":
+            if row.action == "emit" and row.id not in self.unheard:
                 self._emit(row, outcome.at)
 
     def _filled(self, row: NewRow) -> NewRow:
@@ -102,7 +106,7 @@ class Rehearsal:
         if LATE not in row.what:
             return row
         try:
-            return replace(row, what=filled(row.what, self.results.get(row.rule, {})))
+            return replace(row, what=filled(row.what, self.told(row.rule, row.what[LATE])))
         except Unknown as error:
             self.faults.append(f"{row.rule}, {summary(row)}: an argument has no value by `results`: {error}")
             return row

@@ -11,15 +11,17 @@ import pytest
 from commands import Commands
 from conftest import CONFIG, Opened
 from redis import Redis
-from stage import append, volume
+from stage import append, claimed, volume
 
 from reactor.cli.explain import lines
 from reactor.config import Config, load_config
 from reactor.dispatch import Dispatcher
+from reactor.events import OURSELVES, Event, iso
 from reactor.operator.events import event_found
 from reactor.operator.explain import explain, explanation_value
 from reactor.reload import Live
 from reactor.store.brakes import Scope
+from reactor.store.ledger import Ending, Row
 from reactor.store.revisions import Process
 
 RULES = """\
@@ -331,3 +333,53 @@ async def test_a_chain_that_was_asked_for_differs_from_itself_in_nothing_and_in_
 
 def _keyspace(redis: Redis) -> dict[Any, Any]:
     return {key: redis.dump(key) for key in redis.scan_iter()}
+
+
+EMITS = """\
+rules:
+  - name: makes
+    on: volume.state.updated
+    match: {newState: error}
+    do:
+      - {call: daytona.createVolume, body: {name: again}, as: fresh}
+      - {emit: fleet.made, data: {id: "${fresh.id}"}}
+  - name: hears
+    on: fleet.made
+    match: {id: vol-9}
+    do: [{notify: ops-slack, text: "${event.data.id}"}]
+"""
+
+
+async def emitted(opened: Opened, row: Row) -> None:
+    """What an action emits, as the worker would once the one before has made vol-9."""
+    body = json.dumps({"event": "fleet.made", "id": "vol-9", "timestamp": iso(row.created)}).encode()
+    organization, lineage = row.what["organization"], tuple(row.what["lineage"])
+    event = Event.from_payload(
+        id=f"emit-{row.id}",
+        source=OURSELVES,
+        organization=organization,
+        body=body,
+        origin="emit",
+        lineage=lineage,
+    )
+    await opened.store.log.append(event, body)
+    await opened.store.ledger.finish(await claimed(opened, row.id), Ending("done", result={"how": "emitted"}))
+
+
+@pytest.mark.parametrize("made", [True, False])
+async def test_what_follows_from_what_jobs_came_to_differs_from_itself_in_nothing(
+    opened: Opened, configured: Callable[..., Path], made: bool
+) -> None:
+    directory = configured(EMITS)
+    await decided(opened, load_config(directory), volume("error", name="d"))
+    [first] = await opened.store.log.entries()
+    create, tells = await opened.store.plans.rows_of(first.entry)
+
+    ending = Ending("done", result={"how": "created", "volume": {"id": "vol-9", "name": "again"}})
+    await opened.store.ledger.finish(await claimed(opened, create.id), ending if made else Ending("dead", error="no"))
+    if made:
+        await emitted(opened, tells)
+    await decided(opened, load_config(directory))
+    told = Commands(opened).json("backtest", str(directory), "--since", "1h")
+
+    assert told == {"events": 1 + made, "changes": []}
