@@ -3,7 +3,7 @@
 Owns what an editor offers and shows. What is right is the loader's to say: it knows more than a schema can.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -66,7 +66,9 @@ def file_schema(kind: str, config: Config | None = None) -> dict[str, Any]:
     schema = _plain(model.model_json_schema(by_alias=True))
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": title}
     if kind == "rules":
-        _offer(schema["$defs"], config)
+        _match(schema["$defs"], config)
+    if config:
+        _offer(schema["$defs"], OFFERED.get(kind, {}), config)
     _headed(schema)
     return schema
 
@@ -96,8 +98,8 @@ def _headed(schema: Mapping[str, Any]) -> None:
             field["title"] = name
 
 
-def _offer(definitions: dict[str, Any], config: Config | None) -> None:
-    """Say in the schema of rules what a model can't: patterns, and the names that are known here."""
+def _match(definitions: dict[str, Any], config: Config | None) -> None:
+    """Say what a model can't: patterns, over the fields that are known here."""
     fields = EventFields(config.apis.values()).types(["*"]) if config else {}
     definitions["Pattern"] = PATTERN
     definitions["Patterns"] = {
@@ -113,14 +115,40 @@ def _offer(definitions: dict[str, Any], config: Config | None) -> None:
         if "match" in properties:
             said = properties["match"].get("description", "")
             properties["match"] = {"$ref": "#/$defs/Patterns", "description": said}
-    if config:
-        events = sorted({name for api in config.apis.values() if api.webhooks for name in api.webhooks.webhooks})
-        operations = sorted(f"{api.name}.{name}" for api in config.apis.values() for name in api.openapi.operations)
-        for definition in definitions.values():
-            _suggest(definition, "on", events)
-            _suggest(definition, "call", operations)
-            _suggest(definition, "run", sorted(config.workflows))
-            _suggest(definition, "queue", [MAIN, *sorted(config.queues)])
+
+
+def _events(config: Config) -> list[str]:
+    """The types of events that are known here, those that rules emit among them."""
+    sent = {name for api in config.apis.values() if api.webhooks for name in api.webhooks.webhooks}
+    actions = (action for rule in config.rules.rules for action in rule.actions)
+    return sorted(sent | {action.subject for action in actions if action.kind.name == "emit"})
+
+
+def _operations(config: Config) -> list[str]:
+    return sorted(f"{api.name}.{name}" for api in config.apis.values() for name in api.openapi.operations)
+
+
+OFFERED: Final[Mapping[str, Mapping[str, Callable[[Config], Iterable[str]]]]] = {
+    "rules": {
+        "on": _events,
+        "call": _operations,
+        "run": lambda config: sorted(config.workflows),
+        "notify": lambda config: sorted(config.targets),
+        "perform": lambda config: sorted(config.handlers),
+        "queue": lambda config: [MAIN, *sorted(config.queues)],
+    },
+    "tests": {"event": _events},
+}
+"""The names that an editor offers in the fields of a kind of file."""
+
+
+def _offer(
+    definitions: Mapping[str, Any], offered: Mapping[str, Callable[[Config], Iterable[str]]], config: Config
+) -> None:
+    for field, names in offered.items():
+        if known := list(names(config)):
+            for definition in definitions.values():
+                _suggest(definition, field, known)
 
 
 def _described(description: str) -> dict[str, str]:

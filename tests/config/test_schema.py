@@ -83,5 +83,6 @@ def test_an_editor_is_offered_what_is_configured() -> None:
 
     assert "daytona.createSandbox" in definitions["CallAction"]["properties"]["call"]["anyOf"][0]["enum"]
     assert "volume.state.updated" in definitions["Rule"]["properties"]["on"]["anyOf"][0]["enum"]
+    assert "ops-slack" in definitions["NotifyAction"]["properties"]["notify"]["anyOf"][0]["enum"]
     assert "volume-and-sandbox" in definitions["RunAction"]["properties"]["run"]["anyOf"][0]["enum"]
     assert "newState" in definitions["Patterns"]["properties"]
