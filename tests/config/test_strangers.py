@@ -16,6 +16,11 @@ CATALOG = Catalog(load_config(ROOT / "config").apis)
 
 WAITS = {
     "back-and-forth": {"check"},
+    "bring-back": {"again"},
+    "finishing": {"wait"},
+    "own-outputs": {"poll"},
+    "payloads": set(),
+    "pausing": {"check"},
     "backup": set(),
     "blueprint": {"pollBuild", "running"},
     "blueprint-as-text": {"built"},

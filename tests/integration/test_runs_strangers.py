@@ -45,6 +45,11 @@ INPUTS: dict[str, dict[str, Any]] = {
     "wake-and-use": {"sandbox": "asleep"},
     "exec-by-reads": {},
     "back-and-forth": {"box": "busy"},
+    "bring-back": {"box": "cold-box"},
+    "pausing": {},
+    "own-outputs": {},
+    "payloads": {"env": {"A": "1"}, "owner": 'O"Reilly'},
+    "finishing": {"name": "crossed"},
 }
 CHOSEN = {
     "shared-volume": "shared",
@@ -53,6 +58,7 @@ CHOSEN = {
     "clean-up": "provision",
     "freeze-and-thaw": "thaw",
     "wake-and-use": "reviveAndRead",
+    "finishing": "main",
 }
 GIVEN = (
     *(("sandbox", name, "started") for name in ("captured", "parent", "cold", "small", "unwanted", "unloved", "tired")),
@@ -61,6 +67,7 @@ GIVEN = (
     ("sandbox", "asleep", "stopped"),
     ("snapshot", "resting", ""),
     ("sandbox", "archived", "archived"),
+    ("sandbox", "cold-box", "archived"),
     ("sandbox", "broken", "error"),
     ("volume", "old", ""),
     ("snapshot", "old", ""),
@@ -95,6 +102,11 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "wake-and-use": {"said": "up\n"},
     "exec-by-reads": {"exit": 0, "out": "done\n"},
     "back-and-forth": {"state": "started"},
+    "bring-back": {"was": "archived", "now": "started"},
+    "pausing": {"state": "ready"},
+    "own-outputs": {"state": "ready"},
+    "payloads": {"env": {"A": "1"}, "public": True, "stop": 2, "r": "repl-2", "renv": {"A": "1"}, "rs": 2},
+    "finishing": {"labels": {"done": "yes"}},
 }
 
 
