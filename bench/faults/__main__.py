@@ -4,7 +4,7 @@
     PYTHONPATH=tests python -m bench.faults --only popped --only "two queues"
 
 Stock RQ has the settings that recover fastest (worker_ttl 20, maintenance and monitoring every 5 s; a lost worker's key lives
-60 s longer); the reactor has its defaults (lease 15 s). Each case has a server of its own; several run at once. Takes under
+60 s longer); the reactor has its defaults (lease 15 s). Each case has a server of its own; several run at once. Takes three to
 six minutes on two cores. docs/reliability.md quotes the table.
 """
 

@@ -78,6 +78,16 @@ class Patient(H11Protocol):
         else:
             super().data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what can't be read. A request that was under way has its answer by that, and its application is told so.
+
+        uvicorn does not: what that application says then is an exception in the log, for any stranger to cause.
+        """
+        super().send_400_response(msg)
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self.transport.gone()

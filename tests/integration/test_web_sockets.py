@@ -55,6 +55,28 @@ async def test_trailers_count_for_nothing(web: Web, opened: Opened) -> None:
     assert [entry.id for entry in await opened.store.log.entries()] == ["msg_1"]
 
 
+BROKEN = {
+    "a chunk of no size": b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "a chunk that does not end": b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n",
+    "a broken request behind it": b"Content-Length: 0\r\n\r\n\x00\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/webhooks/daytona", "/webhooks/nobody"])
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN)
+async def test_what_breaks_off_in_a_body_is_refused_once_and_no_fault_of_ours(
+    web: Web, redis: Redis, path: str, rest: bytes
+) -> None:
+    answer = await web.exchange(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n" + rest)
+
+    assert statuses(answer)
+    assert all(400 <= status < 500 for status in statuses(answer))
+    assert traces(redis) == []
+    assert statuses(await web.exchange(*delivery("Connection: close"))) == [204]
+    assert "Traceback" not in web.log.read_text("utf-8")
+    assert "Exception" not in web.log.read_text("utf-8")
+
+
 async def test_a_signature_in_a_trailer_is_none(web: Web, redis: Redis) -> None:
     head, content = delivery("Transfer-Encoding: chunked", "Connection: close", length=False)
     names = [line for line in head.split(b"\r\n") if line.startswith(b"svix-")]
