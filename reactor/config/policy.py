@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reactor.errors import Problem
-from reactor.rules.actions import CompiledAction
+from reactor.rules.actions import KINDS, CompiledAction
 from reactor.rules.cel import Fault
 from reactor.store.keys import MAIN
 from reactor.workflows.program import Program
@@ -78,6 +78,7 @@ def unknown_names(
     """Patterns that fit nothing: a typo in what is forbidden would allow it."""
     operation = (operations, "fits no operation of any API: see `reactor apis ls`")
     known = {
+        "actions": (KINDS, f"is no kind of action: {', '.join(KINDS)}"),
         "calls": operation,
         "never": operation,
         "queues": ((MAIN, *queues), f"fits no queue: queues.yaml declares {', '.join(queues) or 'none'}"),

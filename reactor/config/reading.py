@@ -106,8 +106,10 @@ class Reading:
 
     def strays(self) -> None:
         """Note files that somebody takes for rules in force and that are not read."""
-        strays = {name: "rename it, files of rules end in .yaml" for name in self.names("rules/*.yml")}
-        for folder in self.names("rules/*"):
+        beside = self.names("rules/*")
+        named = [name for name in beside if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml")]
+        strays = dict.fromkeys(named, "rename it, files of rules end in .yaml")
+        for folder in beside:
             if not Path(folder).suffix:
                 moved = "move it, files of rules stand in rules/ itself"
                 strays |= dict.fromkeys(self.names(f"{folder}/*.yaml"), moved)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from reactor.checks.event_fields import EventFields
 from reactor.checks.rules import Known, rule_faults
@@ -13,7 +14,8 @@ from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule, RuleFile, RunAction
-from reactor.yaml12 import ENOUGH, Document, Path, validate
+from reactor.yaml12 import ENOUGH, Document, validate
+from reactor.yaml12 import Path as Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Written:
     """A rule and where it is written. One of wrong structure is there as it was meant, and is not `sound`."""
 
     document: Document
-    place: Path
+    place: Place
     meant: Meant
     sound: bool = True
 
@@ -99,7 +101,7 @@ class _Looking:
         self._broken = broken
         self._policy = policy
         self._fields = EventFields(known.apis.values())
-        self._names: set[str] = set()
+        self._names: dict[str, str] = {}
         self.review = Review(known.apis, self._fields)
 
     def at(self, each: Written) -> tuple[CompiledRule, list[Fault]]:
@@ -121,9 +123,12 @@ class _Looking:
 
     def _taken(self, each: Written) -> Iterator[Fault]:
         """What is wrong with the name of a rule, which is taken from now on."""
-        if each.name and each.name in self._names:
-            yield Fault(("name",), f"found {each.name!r} a second time, expected a name of its own")
-        self._names.add(each.name)
+        if first := self._names.get(each.name):
+            message = f"found {each.name!r} a second time, expected a name of its own: {first} has it"
+            yield Fault(("name",), message)
+        elif each.name:
+            place = each.problem(Fault(("name",), ""))
+            self._names[each.name] = f"{Path(place.file).name}:{place.line}"
 
 
 def _blames_broken(fault: Fault, rule: Rule, broken: Collection[str]) -> bool:

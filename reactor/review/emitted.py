@@ -3,9 +3,11 @@
 Knows what an action `emit` says of the event that it makes. What events of providers are is known to their API files.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from reactor.apis.client import Api
@@ -68,15 +70,23 @@ def emissions(rules: Sequence[Rule]) -> Iterator[Emission]:
 
 
 def unheard(rules: Sequence[Rule], apis: Mapping[str, Api]) -> Iterator[tuple[int, Fault]]:
-    """Rules, by number, on a type that nobody is known to send and that is nearly one that a rule emits."""
+    """Rules, by number, on what nobody is known to send: a pattern that fits nothing, or nearly a type that a rule emits."""
     emitted = {emission.type for emission in emissions(rules)}
     known = emitted.union(*(types_of(api) for api in apis.values()))
+    silent = lru_cache(lambda event_type: _silence(event_type, emitted, known))
     for number, rule in enumerate(rules):
         asked = [(("on",), rule.on), (("unless", "on"), rule.unless.on if rule.unless else [])]
         for path, types in asked:
             for position, event_type in enumerate(types):
-                if event_type in known or is_pattern(event_type):
-                    continue
-                if get_close_matches(event_type, emitted, n=1, cutoff=NEARLY):
-                    message = f"{expected_one_of(event_type, emitted)} No rule emits it, and no API sends it"
+                if message := silent(event_type):
                     yield number, Fault((*path, position), message, severity="warning")
+
+
+def _silence(event_type: str, emitted: Collection[str], known: Collection[str]) -> str:
+    """What to say of a type, or a pattern of types, of which no event is known to come; empty where one may."""
+    if is_pattern(event_type):
+        fits = any(fnmatchcase(each, event_type) for each in known)
+        return "" if fits else f"{expected_one_of(event_type, known)} No API sends, and no rule emits, what it fits"
+    if event_type in known or not get_close_matches(event_type, emitted, n=1, cutoff=NEARLY):
+        return ""
+    return f"{expected_one_of(event_type, emitted)} No rule emits it, and no API sends it"

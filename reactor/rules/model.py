@@ -93,7 +93,7 @@ class PerformAction(Action):
 AnyAction = CallAction | RunAction | NotifyAction | EmitAction | PerformAction
 
 Types = Annotated[
-    list[str],
+    list[Annotated[str, Field(min_length=1)]],
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
     Field(min_length=1, description="Event types; `*` matches any part."),
 ]

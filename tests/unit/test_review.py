@@ -391,6 +391,33 @@ def test_a_rule_on_nearly_a_type_that_is_emitted_is_a_warning(tmp_path: Path) ->
     ]
 
 
+def test_a_pattern_of_types_that_fits_nothing_is_a_warning(tmp_path: Path) -> None:
+    found = said(
+        tmp_path,
+        emitting("slip", '"volumes.*"', "ops.told"),
+        emitting("right", '"*.state.updated"', "ops.heard", match="{newState: error}"),
+        emitting("ours", '"ops.*"', "audit.made"),
+    )
+
+    assert [line.partition(",")[0] for line in found] == ["r.yaml:3:9: warning: found 'volumes.*'"]
+    assert found[0].endswith("No API sends, and no rule emits, what it fits")
+
+
+def test_a_name_that_is_taken_says_by_whom(tmp_path: Path) -> None:
+    found = said(tmp_path, rule("twice"), other="rules:\n" + rule("twice", match="{newState: error}"))
+
+    assert found == [
+        "r.yaml:2:11: error: found 'twice' a second time, expected a name of its own: other.yaml:2 has it",
+    ]
+
+
+def test_a_rule_on_nothing_is_an_error(tmp_path: Path) -> None:
+    found = said(tmp_path, rule(on='""'))
+
+    assert len(found) == 1
+    assert found[0].startswith("r.yaml:3:9: error: found ''")
+
+
 def test_a_create_without_a_name_of_its_own_is_a_warning_unless_the_one_there_is_used(tmp_path: Path) -> None:
     named = sandbox("the-one")
 
@@ -476,12 +503,13 @@ def test_a_file_of_rules_that_is_not_read_is_an_error(tmp_path: Path) -> None:
     shutil.copytree(CONFIG, directory)
     (directory / "rules" / "team-a").mkdir()
     (directory / "rules" / "..2026_11_22").mkdir()
-    for name in ("late.yml", "team-a/r.yaml", "..2026_11_22/r.yaml"):
+    for name in ("late.yml", "LATE.YAML", "team-a/r.yaml", "..2026_11_22/r.yaml"):
         (directory / "rules" / name).write_text("rules:\n" + rule(), "utf-8")
 
     found = [f"{Path(each.file).name}: {each.message}" for each in inspect(directory).problems]
 
     assert found == [
+        "LATE.YAML: is not read: rename it, files of rules end in .yaml",
         "late.yml: is not read: rename it, files of rules end in .yaml",
         "r.yaml: is not read: move it, files of rules stand in rules/ itself",
     ]

@@ -125,3 +125,11 @@ def test_a_pattern_that_fits_no_queue_is_an_error(tmp_path: Path) -> None:
     [found] = said(tmp_path, '  - {files: "*", queues: ["hevy"]}')
 
     assert found == "policy.yaml:2:27: found 'hevy', which fits no queue: queues.yaml declares heavy"
+
+
+def test_a_kind_of_action_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    found = said(tmp_path, '  - {files: "*", actions: [cal, notify]}', "notify: ops-slack\n        text: hello")
+
+    assert found == [
+        "policy.yaml:2:28: found 'cal', which is no kind of action: call, run, notify, emit, perform",
+    ]
