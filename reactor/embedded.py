@@ -145,6 +145,7 @@ class EmbeddedServer:
         if not self.wait(timeout):
             self._keeper.process.kill()
             self.wait()
+        self._leave()
 
     def restart(self, timeout: float = 10.0) -> None:
         """Start the server again on the same data and URL, whether or not it still runs. Raises as `start` does."""
@@ -162,6 +163,8 @@ class EmbeddedServer:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(self.directory / "lock", self._socket, deadline) as lock:
+                if self._socket.parent != self.directory:
+                    _make_private(self._socket.parent)
                 self._keeper = _Keeper(command, self.log, lock)
         except OSError as error:
             raise EmbeddedError(f"can't start the embedded server in {self.directory}: {error}") from error
@@ -169,6 +172,15 @@ class EmbeddedServer:
             undo.callback(self.stop)
             self._await_answer(deadline)
             undo.pop_all()
+
+    def _leave(self) -> None:
+        """Take away the private directory of the socket, unless somebody else has begun to use it."""
+        if self._socket.parent == self.directory:
+            return
+        with suppress(OSError), (self.directory / "lock").open("ab") as lock:  # not there, not empty: not ours
+            if _try_lock(lock.fileno()):
+                self._socket.unlink(missing_ok=True)  # of a server that was killed
+                self._socket.parent.rmdir()
 
     def _options(self) -> list[str]:
         options = {
@@ -298,20 +310,22 @@ def _fits(path: Path) -> bool:
 def _socket_path(directory: Path) -> Path:
     """Where the server of `directory` listens: there, or in a private temporary directory if that path is too long.
 
-    That one is named after the data directory, so that the URL outlives restarts; it is left behind, empty.
-    Raises EmbeddedError if it can't be made, or others may enter it.
+    That one is named after the data directory, so that the URL outlives restarts.
     """
     path = directory / "server.sock"
     if _fits(path):
         return path
     name = f"reactor-{sha256(os.fsencode(directory)).hexdigest()[:16]}"
     places = [Path(place) / name for place in (tempfile.gettempdir(), "/tmp")]  # noqa: S108 - private, checked below
-    short = next((place for place in places if _fits(place / path.name)), places[-1])
+    return next((place / path.name for place in places if _fits(place / path.name)), places[-1] / path.name)
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory that nobody else may enter. Raises EmbeddedError if others may, or it can't be made."""
     try:
-        short.mkdir(mode=0o700, exist_ok=True)
-        status = short.lstat()
+        directory.mkdir(mode=0o700, exist_ok=True)
+        status = directory.lstat()
     except OSError as error:
-        raise EmbeddedError(f"{directory} is too long a path for a unix socket, and {error}") from error
+        raise EmbeddedError(f"the data directory's path is too long for a unix socket, and {error}") from error
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise EmbeddedError(f"{directory} is too long a path for a unix socket, and {short} is not private")
-    return short / path.name
+        raise EmbeddedError(f"the data directory's path is too long for a unix socket, and {directory} is not private")
