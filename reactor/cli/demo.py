@@ -3,26 +3,28 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx2
 import orjson
 
 from reactor.cli.catalog import config_option, directory_of, json_option
 from reactor.cli.demo_given import Given, given_option
 from reactor.cli.demo_workflow import Trial, play
 from reactor.cli.demo_workflow import told as figures
-from reactor.cli.emulator import faults_option
+from reactor.cli.emulator import faults_option, limits_option
 from reactor.cli.fleet import Fleet, FleetPlan
 from reactor.cli.processes import opened
 from reactor.cli.timeline import Moment, moments_of, percentiles, told
 from reactor.cli.workflows import complete_document, inputs_option
 from reactor.emulator.client import Emulator
 from reactor.emulator.faults import Faults
+from reactor.emulator.limits import Limit, Throttler
 from reactor.store.ledger import Row
 from reactor.store.log import Entry
 from reactor.store.store import Store
@@ -57,6 +59,15 @@ class Outcome:
     timeline: tuple[Moment, ...]
 
 
+@dataclass(frozen=True)
+class Provider:
+    """How the emulated provider behaves: how long its states last, its faults and its rate limits."""
+
+    time_scale: float
+    faults: Faults
+    limits: Mapping[Throttler, Limit]
+
+
 @click.command(
     short_help="Watch a volume become ready and a sandbox follow; or try a workflow.",
     epilog="""\b
@@ -64,7 +75,7 @@ Examples:
   reactor demo --volumes 5 --json | python -m json.tool
   reactor demo --workflow volume-and-sandbox --input volumeName=data --input snapshot=base
   reactor demo --workflow stop-and-archive.yaml --input sandboxId=web --given sandbox:web=started
-  reactor demo --workflow provision.arazzo.yaml --input volumeName=data --fault drop=1 --time-scale 1
+  reactor demo --workflow provision.arazzo.yaml --input volumeName=data --fault drop=1 --rate-limit authenticated=5/1
 """,
 )
 @click.option(
@@ -81,6 +92,7 @@ Examples:
 @inputs_option
 @given_option
 @faults_option
+@limits_option
 @config_option
 @click.option(
     "--time-scale", default=0.2, show_default=True, help="How long the emulator's states last; 1 is Daytona's pace."
@@ -94,6 +106,7 @@ def demo(
     inputs: dict[str, str],
     given: tuple[Given, ...],
     faults: Faults,
+    limits: dict[Throttler, Limit],
     config: Path | None,
     time_scale: float,
     timeout: float | None,
@@ -107,29 +120,28 @@ def demo(
     Starts an embedded server, an emulated Daytona and Runloop, `reactor serve` and `reactor work`, each a real process,
     and ends them. The exit status says whether it worked.
     """
-    directory = directory_of(config)
+    directory, provider = directory_of(config), Provider(time_scale, faults, limits)
     if workflow:
-        trial = Trial.of(workflow, workflow_id, inputs, directory, faults, timeout or WORKFLOW_TIMEOUT, given)
-        _try(trial, time_scale, as_json=as_json)
+        trial = Trial.of(workflow, workflow_id, inputs, directory, timeout or WORKFLOW_TIMEOUT, given)
+        _try(trial, provider, as_json=as_json)
         return
     if workflow_id or inputs or given:
         raise click.UsageError("--workflow-id, --input and --given are for a document: name it by --workflow")
-    with _started(directory, time_scale, quiet=as_json) as (fleet, emulator):
-        emulator.faults(**asdict(faults))
+    with _started(directory, provider, quiet=as_json) as (fleet, emulator):
         outcome = asyncio.run(_play(fleet, emulator, volumes, timeout or TIMEOUT))
     click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else _told(outcome))
     if not outcome.ok:
         raise click.ClickException(f"the demo did not work: {outcome.reason}")
 
 
-def _try(trial: Trial, time_scale: float, *, as_json: bool) -> None:
+def _try(trial: Trial, provider: Provider, *, as_json: bool) -> None:
     if trial.left_out:
         click.echo(f"{', '.join(trial.left_out)} left out: the API's own key is used", err=True)
     if trial.given and not as_json:
         click.echo(f"There before: {', '.join(map(str, trial.given))}")
     with tempfile.TemporaryDirectory(prefix="reactor-rules-") as directory:
         config = trial.without_rules(Path(directory))
-        with _started(config, time_scale, quiet=as_json) as (fleet, emulator):
+        with _started(config, provider, quiet=as_json) as (fleet, emulator):
             outcome = asyncio.run(play(trial, fleet, emulator, _say_nothing if as_json else click.echo))
     click.echo(orjson.dumps(asdict(outcome)).decode() if as_json else figures(outcome))
     if not outcome.ok:
@@ -141,13 +153,16 @@ def _say_nothing(line: str) -> None:
 
 
 @contextmanager
-def _started(config: Path, time_scale: float, *, quiet: bool) -> Iterator[tuple[Fleet, Emulator]]:
-    """The processes, until the context ends."""
+def _started(config: Path, provider: Provider, *, quiet: bool) -> Iterator[tuple[Fleet, Emulator]]:
+    """The processes, until the context ends; the provider behaves as it is asked to."""
     with tempfile.TemporaryDirectory(prefix="reactor-demo-") as directory, ExitStack() as stack:
         if not quiet:
             click.echo("Starting the server, an emulated Daytona, web and worker …\n")
-        fleet = FleetPlan(Path(directory), config, time_scale).start(stack)
-        yield fleet, stack.enter_context(Emulator(fleet.emulator_url))
+        fleet = FleetPlan(Path(directory), config, provider.time_scale).start(stack)
+        emulator = stack.enter_context(Emulator(fleet.emulator_url))
+        emulator.faults(**asdict(provider.faults))
+        emulator.limits(provider.limits)
+        yield fleet, emulator
 
 
 async def _play(fleet: Fleet, emulator: Emulator, volumes: int, timeout: float) -> Outcome:
@@ -166,10 +181,25 @@ class _Demo:
 
     async def run(self, timeout: float) -> Outcome:
         """Create the volumes, wait until nothing is left to do, and gather what happened."""
+        deadline = time.monotonic() + timeout
         for number in range(1, self.volumes + 1):
-            self.emulator.create_volume(f"build-{number}")
-        calm = await self._calm_before(time.monotonic() + timeout)
+            await self._create(f"build-{number}", deadline)
+        calm = await self._calm_before(deadline)
         return self._outcome(await self.store.log.entries(), await self._rows(), timed_out=not calm)
+
+    async def _create(self, name: str, deadline: float) -> None:
+        """Have a volume made, as a customer who meets faults and limits, too. Raises ClickException at the deadline."""
+        while True:
+            try:
+                self.emulator.create_volume(name)
+            except httpx2.HTTPError as error:
+                if any(volume["name"] == name for volume in self.emulator.volumes()):
+                    return
+                if time.monotonic() > deadline:
+                    raise click.ClickException(f"the demo can't create the volume {name}: {error}") from error
+                await asyncio.sleep(LOOK)
+            else:
+                return
 
     async def _calm_before(self, deadline: float) -> bool:
         while time.monotonic() < deadline:

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from reactor.cli.timeline import Happened, Moment, calls_of, events_of, line_of,
 from reactor.cli.workflows import chosen_workflow, document_of, inputs_of, read
 from reactor.config import load_config
 from reactor.emulator.client import Emulator
-from reactor.emulator.faults import Faults
 from reactor.errors import ReactorError
 from reactor.runs.needs import row_id
 from reactor.runs.runner import Runner
@@ -58,7 +57,6 @@ class Trial:
     left_out: tuple[str, ...]
     given: tuple[Given, ...]
     config: Path
-    faults: Faults
     timeout: float
 
     @classmethod
@@ -68,7 +66,6 @@ class Trial:
         workflow_id: str,
         typed: Mapping[str, str],
         config: Path,
-        faults: Faults,
         timeout: float,
         there: Sequence[Given] = (),
     ) -> "Trial":
@@ -82,7 +79,7 @@ class Trial:
         inputs = {name: value for name, value in given.items() if name not in program.secrets[chosen]}
         left_out = tuple(sorted(given.keys() - inputs.keys()))
         granted = taken_for_granted(program, chosen, inputs) | {(each.kind, each.name): each for each in there}
-        return cls(text, program, chosen, inputs, left_out, tuple(sorted(granted.values())), config, faults, timeout)
+        return cls(text, program, chosen, inputs, left_out, tuple(sorted(granted.values())), config, timeout)
 
     def without_rules(self, directory: Path) -> Path:
         """A copy of the configuration in which no rule acts beside the document."""
@@ -161,7 +158,6 @@ class _Player:
     async def play(self, runner: Runner) -> Outcome:
         for given in self.trial.given:
             self.emulator.give(given.kind, given.name, given.state)
-        self.emulator.faults(**asdict(self.trial.faults))
         await runner.start(RUN, self.trial.text, self.trial.workflow_id, self.trial.inputs)
         stored = await self._ended_before(time.monotonic() + self.trial.timeout)
         calls, entries = self.emulator.call_log(), await self.store.log.entries()

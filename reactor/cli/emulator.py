@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import click
 import orjson
@@ -13,8 +13,14 @@ from pydantic import ValidationError
 
 from reactor.emulator import EmulatorSettings, Endpoint, serve
 from reactor.emulator.faults import Faults
+from reactor.emulator.limits import Limit, Throttler
+from reactor.yaml12 import expected_one_of
 
 DEFAULTS = EmulatorSettings()
+
+THROTTLERS = get_args(Throttler)
+
+MINUTE = 60.0
 
 
 def _faults(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Faults:
@@ -36,13 +42,37 @@ faults_option: Callable[..., Any] = click.option(
 )
 
 
+def _limits(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[Throttler, Limit]:
+    limits: dict[Throttler, Limit] = {}
+    for value in values:
+        name, _, rate = value.partition("=")
+        calls, _, seconds = rate.partition("/")
+        if name not in THROTTLERS:
+            raise click.UsageError(expected_one_of(name, THROTTLERS))
+        try:
+            limits[cast(Throttler, name)] = Limit(int(calls), float(seconds or MINUTE))
+        except ValueError:
+            raise click.UsageError(f"found {value}, expected calls and seconds, as in {name}=5/1") from None
+    return limits
+
+
+limits_option: Callable[..., Any] = click.option(
+    "--rate-limit",
+    "limits",
+    multiple=True,
+    metavar="THROTTLER=CALLS/SECONDS",
+    callback=_limits,
+    help=f"Let no more calls through; repeat for more. Throttlers: {', '.join(THROTTLERS)}.",
+)
+
+
 @click.command(
     short_help="Daytona and Runloop on this machine.",
     epilog="""\b
 Examples:
   reactor emulator --port 8788 --webhook http://127.0.0.1:8787/webhooks/daytona --secret whsec_…
   reactor emulator --apis config/apis
-  reactor emulator --fault drop=0.3 --fault reorder=0.2 --seed 7
+  reactor emulator --fault drop=0.3 --fault reorder=0.2 --rate-limit authenticated=5/1 --seed 7
   curl -X PUT localhost:8788/emulator/faults -d '{"lost_reply": 1, "operations": ["createSandbox"]}'
   curl localhost:8788/emulator/calls          # every API call it got, counted by operation
 """,
@@ -67,6 +97,7 @@ Examples:
     help="Answer all other operations of the documents in this directory by examples.",
 )
 @faults_option
+@limits_option
 @click.option("--seed", default=0, show_default=True, help="Makes the faults' dice repeatable.")
 def emulator(host: str, port: int, webhook: str | None, secret: str | None, faults: Faults, **settings: Any) -> None:
     """Emulate Daytona (API, toolbox, Svix-signed webhooks) and Runloop's devboxes, for trying and testing.

@@ -3,11 +3,14 @@
 Synchronous, and not the way to call an API from the reactor: that is `reactor.apis.client`.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
+from reactor.emulator.limits import Limit, Throttler
 from reactor.emulator.settings import EmulatorSettings
 
 
@@ -47,10 +50,9 @@ class Emulator:
         """Put faults in force; those not named are off."""
         self._ask("PUT", "/emulator/faults", faults)
 
-    def limits(self, **limits: tuple[int, float]) -> None:
-        """Let a throttler (`sandbox_create`) let so many calls through in so many seconds; those not named are off."""
-        named = {name.replace("_", "-"): {"limit": limit, "window": window} for name, (limit, window) in limits.items()}
-        self._ask("PUT", "/emulator/limits", named)
+    def limits(self, limits: Mapping[Throttler, Limit]) -> None:
+        """Let no more calls through than so many; a throttler that is not named lets all through."""
+        self._ask("PUT", "/emulator/limits", {name: asdict(limit) for name, limit in limits.items()})
 
     def accept_keys(self, **keys: str) -> None:
         """Accept other keys from now on, by the API's name (`daytona`, `runloop`); this client keeps the one it has."""

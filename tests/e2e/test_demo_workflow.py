@@ -47,6 +47,14 @@ def test_a_fault_ends_the_run_as_the_document_says(machine: Machine) -> None:
     assert "Error: the workflow failed: step volumeReady" in ended.stderr
 
 
+def test_a_run_keeps_to_a_rate_limit_and_succeeds(machine: Machine) -> None:
+    ended = machine.run(*SHIPPED, *GIVEN, "--rate-limit", "authenticated=2/1", "--json")
+
+    outcome = orjson.loads(ended.stdout)
+    assert (ended.returncode, outcome["state"]) == (0, "succeeded")
+    assert outcome["seconds"] >= 1.0, "more than two calls need more than one second, however short the states are"
+
+
 def test_patience_is_limited(machine: Machine) -> None:
     ended = machine.run(*SHIPPED, *GIVEN, "--time-scale", "100", "--timeout", "1", "--json")
 
@@ -66,6 +74,11 @@ def test_patience_is_limited(machine: Machine) -> None:
         ),
         (["--workflow", "volume-and-sandbox", "--workflow-id", "other"], "found 'other', expected one of"),
         (["--workflow", "volume-and-sandbox", "--fault", "drip=1"], "the faults are drop, twin"),
+        (["--workflow", "volume-and-sandbox", "--rate-limit", "sandbox-creat=5/1"], "did you mean 'sandbox-create'?"),
+        (
+            ["--workflow", "volume-and-sandbox", "--rate-limit", "authenticated=5/s"],
+            "expected calls and seconds, as in",
+        ),
         (["--input", "a=b"], "--given are for a document: name it by --workflow"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from reactor.emulator import EmulatorSettings, running
 from reactor.emulator.client import Emulator
+from reactor.emulator.limits import Limit
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ async def test_a_customer_creates_and_sees_what_there_is(emulator: Emulator) -> 
 async def test_limits_and_keys_are_put_in_force_and_end_with_a_reset(emulator: Emulator) -> None:
     def play() -> list[int]:
         statuses = []
-        emulator.limits(authenticated=(0, 60.0))
+        emulator.limits({"authenticated": Limit(0)})
         statuses.append(asks(emulator))
-        emulator.limits()
+        emulator.limits({})
         emulator.accept_keys(daytona="dtn_new")
         statuses.append(asks(emulator))
         emulator.reset()
