@@ -11,8 +11,9 @@ from reactor.apis.client import Api
 from reactor.apis.openapi import BodyProblem, OpenApi, Operation, Schema
 from reactor.apis.provider import look, put
 from reactor.rules.actions import CompiledAction
-from reactor.rules.cel import Fault, Hole, Sketch
+from reactor.rules.fault import Fault
 from reactor.rules.model import Rule
+from reactor.rules.template import Hole, Sketch
 from reactor.yaml12 import expected_one_of
 
 Path = tuple[str | int, ...]

@@ -7,7 +7,7 @@ from typing import Any
 
 from reactor.apis.client import Api
 from reactor.apis.openapi import Schema, any_of
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 from reactor.yaml12 import expected_one_of
 
 NEARLY = 0.8

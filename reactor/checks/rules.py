@@ -16,9 +16,10 @@ from reactor.checks.event_fields import types_of
 from reactor.checks.runs import run_faults
 from reactor.plugins import Plugged
 from reactor.rules.actions import CompiledAction
-from reactor.rules.cel import Fault, Sketch
+from reactor.rules.fault import Fault
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule
+from reactor.rules.template import Sketch
 from reactor.store.keys import MAIN
 from reactor.workflows.program import Program
 from reactor.yaml12 import expected_one_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from reactor.errors import ConfigError
 from reactor.rules.actions import CompiledAction
-from reactor.rules.cel import Fault, Sketch
+from reactor.rules.fault import Fault
+from reactor.rules.template import Sketch
 from reactor.workflows.document import Workflow
 from reactor.workflows.inputs import accept_inputs, missing_inputs
 from reactor.workflows.program import Program

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reactor.errors import Problem
 from reactor.rules.actions import KINDS, CompiledAction
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 from reactor.store.keys import MAIN
 from reactor.workflows.program import Program
 from reactor.yaml12 import Document

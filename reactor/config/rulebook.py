@@ -10,8 +10,8 @@ from reactor.config.meant import Meaning, Meant
 from reactor.config.policy import PolicyFile, policy_faults
 from reactor.errors import ConfigError, Problem
 from reactor.review import Review
-from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
+from reactor.rules.fault import Fault
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import Rule, RuleFile, RunAction
 from reactor.yaml12 import ENOUGH, Document, validate

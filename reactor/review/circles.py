@@ -15,9 +15,11 @@ from reactor.apis.client import Api
 from reactor.apis.provider import Announcement, Resource
 from reactor.review.emitted import Emission, emissions
 from reactor.review.names import name_of
-from reactor.rules.cel import ExpressionError, Fault, split
+from reactor.rules.cel import ExpressionError
+from reactor.rules.fault import Fault
 from reactor.rules.match import PatternError, compile_match
 from reactor.rules.model import CallAction, Rule
+from reactor.rules.template import split
 
 MOST = 200_000
 """Pairs of an effect and a rule on what it causes that are looked at: of a set of rules with more, the first ones are."""

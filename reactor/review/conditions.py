@@ -12,7 +12,8 @@ from math import prod
 from typing import Any, Final
 
 from reactor.review.never import Asked, candidates, folds_and_cuts, ways
-from reactor.rules.cel import Choices, Expression, Fault, Unknown
+from reactor.rules.cel import Choices, Expression, Unknown
+from reactor.rules.fault import Fault
 from reactor.rules.match import Clause, CompiledRule, PatternError, compile_match
 from reactor.rules.model import Rule
 from reactor.rules.tree import Made

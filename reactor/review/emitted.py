@@ -12,10 +12,12 @@ from typing import Any
 
 from reactor.apis.client import Api
 from reactor.checks.event_fields import NEARLY, types_of
-from reactor.rules.cel import ExpressionError, Fault, split
+from reactor.rules.cel import ExpressionError
+from reactor.rules.fault import Fault
 from reactor.rules.index import is_pattern
 from reactor.rules.match import PatternError, compile_match
 from reactor.rules.model import EmitAction, Rule
+from reactor.rules.template import split
 from reactor.yaml12 import expected_one_of
 
 ALWAYS = ("event", "timestamp")

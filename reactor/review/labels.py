@@ -5,7 +5,7 @@ from typing import Any
 
 from reactor.apis.client import Api
 from reactor.apis.provider import look
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 
 
 def label_fault(api: Api, operation: str, body: Any) -> Fault | None:

@@ -7,7 +7,7 @@ from typing import Any
 from reactor.apis.client import Api
 from reactor.apis.provider import Create, look
 from reactor.review.regexes import expressions
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 
 _DISTINCT = re.compile(
     r"\b(?:event\.(?:data\.)?\w*(?:id|Id|ID|name|Name)\b|event\.(?:data\.)?timestamp\b|event\.data\b(?!\.))"

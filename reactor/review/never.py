@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, pairwise, product
 from typing import Any
 
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 from reactor.rules.match import ABSENT, OR, PatternError, compile_match
 
 MOST = 1000

@@ -6,7 +6,9 @@ They can't run for long: CEL's are RE2's, linear in the text, without backrefere
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from reactor.rules.cel import Expression, ExpressionError, Fault, Scope, Unknown, split
+from reactor.rules.cel import Expression, ExpressionError, Scope, Unknown
+from reactor.rules.fault import Fault
+from reactor.rules.template import split
 from reactor.yaml12 import quoted
 
 _TRIAL: Final = Scope({"pattern": "string"}).compile('"".matches(event.pattern)')

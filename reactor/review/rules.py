@@ -14,7 +14,8 @@ from reactor.review.never import never
 from reactor.review.regexes import regex_faults
 from reactor.review.transitions import transition_faults
 from reactor.review.twice import twice
-from reactor.rules.cel import Expression, Fault
+from reactor.rules.cel import Expression
+from reactor.rules.fault import Fault
 from reactor.rules.match import CompiledRule
 from reactor.rules.model import CallAction, Rule
 

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reactor.apis.provider import Provider, Resource
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 
 
 def transition_faults(globs: Iterable[str], patterns: Mapping[str, Any], providers: Iterable[Provider]) -> list[Fault]:

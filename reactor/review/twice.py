@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from reactor.rules.cel import Fault
+from reactor.rules.fault import Fault
 from reactor.rules.model import Rule
 
 MOST = 100

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reactor.events import Event
-from reactor.rules.cel import Fault, Scope, Template, template
+from reactor.rules.cel import Scope
+from reactor.rules.fault import Fault
 from reactor.rules.model import Action, CallAction, EmitAction, NotifyAction, PerformAction, RunAction
+from reactor.rules.template import Template, template
 from reactor.store.keys import MAIN
 
 

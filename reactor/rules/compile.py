@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from reactor.rules.actions import CompiledAction, compile_action
-from reactor.rules.cel import Choices, ExpressionError, Fault, Scope, template
+from reactor.rules.cel import Choices, ExpressionError, Scope
 from reactor.rules.controls import Controls, Debounce, Key, Limit, Retry, Unless
+from reactor.rules.fault import Fault
 from reactor.rules.match import OR, Clause, CompiledRule, Condition, all_hold, compile_match, wrong_patterns
 from reactor.rules.model import Rule
+from reactor.rules.template import template
 from reactor.yaml12 import ENOUGH, expected_one_of, quoted, shown
 
 Described = Callable[[Sequence[str]], tuple[Mapping[str, str], Choices]]

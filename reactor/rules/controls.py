@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, Protocol
 
 from reactor.events import Event
-from reactor.rules.cel import Scope, Template
+from reactor.rules.cel import Scope
+from reactor.rules.template import Template
 
 HOUR = 3_600_000
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from reactor.events import Event
 from reactor.rules.actions import CompiledAction
-from reactor.rules.cel import SOURCE, Scope, template
+from reactor.rules.cel import SOURCE, Scope
+from reactor.rules.template import template
 
 LATE: Final = "late"
 """Where a row's `what` keeps what is open."""

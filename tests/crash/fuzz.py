@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from reactor.errors import ConfigError, DeliveryRejected
 from reactor.events import Event, meaning
-from reactor.rules.cel import ExpressionError, Scope, Unknown, template
+from reactor.rules.cel import ExpressionError, Scope, Unknown
+from reactor.rules.template import template
 from reactor.webhook import Source, receive
 from reactor.workflows import expressions
 from reactor.workflows.load import load_document

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reactor.events import Event
-from reactor.rules.cel import ExpressionError, Fault, Part, Scope, Unknown, split, template
+from reactor.rules.cel import ExpressionError, Scope, Unknown
+from reactor.rules.fault import Fault
+from reactor.rules.template import Part, split, template
 
 FIELDS = {"id": "string", "count": "integer", "size": "number", "ok": "boolean", "tags": "array", "any": ""}
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from reactor.events import Event
-from reactor.rules.cel import Fault
 from reactor.rules.compile import compile_rule
+from reactor.rules.fault import Fault
 from reactor.rules.model import Rule
 
 FIELDS = {"id": "string", "name": "string", "newState": "string"}

@@ -8,7 +8,8 @@ import pytest
 from reactor.config import inspect
 from reactor.config.policy import Grant, policy_faults
 from reactor.rules.actions import KINDS, CompiledAction
-from reactor.rules.cel import Scope, template
+from reactor.rules.cel import Scope
+from reactor.rules.template import template
 
 CONFIG = Path(__file__).parents[2] / "config"
 
