@@ -39,7 +39,7 @@ async def test_a_script_refused_for_one_event_fails_no_other(opened: Opened, red
         return_exceptions=True,
     )
 
-    assert [type(result).__name__ for result in results] == ["Appended", "StoreUnavailable", "Appended"]
+    assert [type(result).__name__ for result in results] == ["Appended", "StoreRefused", "Appended"]
 
 
 async def test_a_dispatcher_goes_on_after_a_flush_of_everything(opened: Opened, redis: Redis) -> None:

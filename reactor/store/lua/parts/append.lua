@@ -1,5 +1,6 @@
--- Puts an event into the log, once within the dedup window (ms) however often it comes; later copies are counted, and cost
--- nothing before there are any. That they can't be counted keeps nobody from being told that it is there. `fields` are the names of the entry's fields and their values, in turn.
+-- Puts an event into the log, once within the dedup window (ms) however often it comes. Later copies are counted, and cost
+-- nothing before there are any; that one can't be counted keeps nobody from being told that it is there.
+-- `fields` are the names of the entry's fields and their values, in turn.
 -- Returns whether it is new, and its entry or that of the first.
 local function append(log, seen, copies, window, fields)
   local first = redis.call('GET', seen)
