@@ -54,6 +54,13 @@ class Observer:
         after = await self.told("deliveries")
         return not after["underWay"] and len(after["deliveries"]) == len(before["deliveries"])
 
+    async def is_still_as(self, seen: Seen) -> bool:
+        """Whether nothing has happened since everything was looked at, one thing after the other."""
+        if not await self.is_quiet():
+            return False
+        attempts = (await self.told("deliveries"))["deliveries"]
+        return len(attempts) == len(seen.attempts) and await self.logged() == len(seen.log)
+
     async def knows_all(self) -> bool:
         """Whether the state table has every volume and sandbox as it is, however that was told."""
         state = await self.told("state")

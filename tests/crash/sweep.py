@@ -107,7 +107,7 @@ class Sweep:
         if not (work.done() and await observer.is_quiet()):
             return False
         self.seen = [await observer.look(tidied=False)]
-        return await observer.is_quiet() and await observer.logged() == len(self.seen[0].log)
+        return await observer.is_still_as(self.seen[0])
 
     async def _work(self) -> None:
         """One of everything."""
