@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -14,13 +15,14 @@ import structlog
 from redis import Redis
 from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from reactor.errors import StoreRefused
 from reactor.queue.names import rq_key, rq_name
 from reactor.queue.presence import Presence
 from reactor.queue.standing import Standing, known_queues, standings
@@ -83,17 +85,13 @@ class JobQueue:
         await self._enqueued.ask(tickets)
 
     async def _enqueue_each(self, tickets: Sequence[Ticket]) -> list[None]:
-        await self._in_thread(lambda: self._enqueue(tickets))
-        return [None] * len(tickets)
-
-    def _enqueue(self, tickets: Sequence[Ticket]) -> None:
         for queue in dict.fromkeys(ticket.queue for ticket in tickets):
+            own = [ticket for ticket in tickets if ticket.queue == queue]
             try:
-                self._enqueue_on(queue, [ticket for ticket in tickets if ticket.queue == queue])
-            except ResponseError as error:
-                if "WRONGTYPE" not in str(error):
-                    raise
+                await self._in_thread(partial(self._enqueue_on, queue, own))
+            except StoreRefused as error:
                 log.error("queue faulty", queue=queue, error=str(error))
+        return [None] * len(tickets)
 
     def _enqueue_on(self, queue: str, tickets: Sequence[Ticket]) -> None:
         with self._sync.pipeline() as pipeline:
